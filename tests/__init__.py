@@ -1,0 +1,1 @@
+"""Tests: what Liftwatch promises, checked."""
