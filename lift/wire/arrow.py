@@ -1,0 +1,224 @@
+"""Arrow IPC streams: the fast lane. Decoding a column is mostly taking a pointer to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lift import codes as code_sets
+from lift.batch import Batch, Floats, Ints, Mask, Slots
+from lift.errors import BadFrame
+from lift.signals import BY_NAME, Signal
+from lift.wire import READINGS_MAX, Frame, Refusal, Stamp
+
+# Every Arrow IPC stream of today begins with this continuation marker; no JSON text can.
+MAGIC: Final = b"\xff\xff\xff\xff"
+
+_AT: Final = pa.timestamp("us", tz="UTC")
+_INT8_MAX: Final = 127
+_INT16_MAX: Final = 32_767
+# Dictionaries of fewer names are quicker spelled again than looked up.
+_REMEMBER_FROM: Final = 100
+
+
+def wire_type(signal: Signal) -> pa.DataType:
+    """Give the narrowest Arrow type that holds a signal exactly."""
+    if not signal.whole:
+        return pa.from_numpy_dtype(signal.dtype)
+    largest = max(abs(signal.low), abs(signal.high))
+    return pa.int8() if largest <= _INT8_MAX else pa.int16() if largest <= _INT16_MAX else pa.int32()
+
+
+WIRE_TYPE: Final = {signal: wire_type(signal) for signal in BY_NAME.values()}
+
+
+def encode(batch: Batch, stamp: Stamp | None = None) -> bytes:
+    """Write a batch as one Arrow IPC stream; the stamp travels as schema metadata `epoch` and `seq`."""
+    table = to_table(batch)
+    if stamp is not None:
+        table = table.replace_schema_metadata({"epoch": stamp.epoch, "seq": str(stamp.seq)})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue())
+
+
+def to_table(batch: Batch) -> pa.Table:
+    """Give a batch as an Arrow table: `lift` as a dictionary, NaN as null, whole numbers as integers."""
+    names, lift = _used(batch)
+    fields: dict[str, pa.Array] = {
+        "lift": pa.DictionaryArray.from_arrays(pa.array(lift, pa.int32()), pa.array(names, pa.string())),
+        "at": pa.array(batch.at, pa.int64()).cast(_AT),
+    }
+    for signal, values in batch.columns.items():
+        fields[signal.name] = _to_arrow(signal, values)
+    if batch.codes is not None:
+        fields["message_codes"] = _codes_to_arrow(batch.codes)
+    return pa.table(fields)
+
+
+def decode(payload: bytes) -> Frame:
+    """Read one Arrow IPC stream; raises BadFrame when it is not one or lacks `lift` or `at`."""
+    try:
+        with pa.ipc.open_stream(payload) as reader:
+            table = reader.read_all()
+        # Offsets and dictionary indexes come from outside: check them before anything follows one.
+        table.validate(full=True)
+    except (pa.ArrowException, OSError, ValueError, EOFError) as error:
+        raise BadFrame("payload", f"not a readable Arrow IPC stream: {error}") from error
+    if table.num_rows > READINGS_MAX:
+        raise BadFrame("payload", f"{table.num_rows} readings in one message, at most {READINGS_MAX} accepted")
+    stamp = _stamp(table.schema.metadata or {})
+    refusals: list[Refusal] = []
+    names, lift, named = _lifts(_column(table, "lift"))
+    at, timed = _times(_column(table, "at"))
+    columns: dict[Signal, Floats] = {}
+    codes: Ints | None = None
+    unknown: list[str] = []
+    for name in table.column_names:
+        if name in ("lift", "at"):
+            continue
+        if name == "message_codes":
+            codes = _codes(_column(table, name), refusals)
+        elif name in BY_NAME:
+            values = _floats(_column(table, name), BY_NAME[name], refusals)
+            if values is not None:
+                columns[BY_NAME[name]] = values
+        else:
+            unknown.append(name)
+    batch = Batch(names, lift, at, columns, codes)
+    good = named & timed
+    if not good.all():
+        refusals += [Refusal(int(row), "lift", "is null", lost=True) for row in np.flatnonzero(~named)]
+        refusals += [Refusal(int(row), "at", "is null", lost=True) for row in np.flatnonzero(named & ~timed)]
+        return Frame(batch.take(good), stamp, tuple(refusals), tuple(unknown), np.flatnonzero(good))
+    return Frame(batch, stamp, tuple(refusals), tuple(unknown))
+
+
+def _column(table: pa.Table, name: str) -> pa.Array:
+    positions = table.schema.get_all_field_indices(name)
+    if len(positions) != 1:
+        raise BadFrame(name, "the column is missing" if not positions else "the column appears more than once")
+    column = table.column(positions[0])
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def _stamp(metadata: dict[bytes, bytes]) -> Stamp | None:
+    epoch, seq = metadata.get(b"epoch"), metadata.get(b"seq")
+    if epoch is None and seq is None:
+        return None
+    return make_stamp(
+        None if epoch is None else epoch.decode("utf-8", "replace"),
+        int(seq) if seq is not None and seq.isdigit() else None,
+    )
+
+
+def make_stamp(epoch: object, seq: object) -> Stamp:
+    """Check a message's number, whichever encoding carried it; raises BadFrame."""
+    if not isinstance(epoch, str) or not 0 < len(epoch) <= 64:  # noqa: PLR2004
+        raise BadFrame("epoch", "must be a text of 1 to 64 characters when a message is numbered")
+    if not isinstance(seq, int) or isinstance(seq, bool) or not 0 <= seq < 2**63:
+        raise BadFrame("seq", "must be a whole number from 0 when a message is numbered")
+    return Stamp(epoch, seq)
+
+
+def _lifts(column: pa.Array) -> tuple[Sequence[str], Any, Mask]:
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        column = column.dictionary_encode()
+    if not pa.types.is_dictionary(column.type) or not pa.types.is_string(column.type.value_type):
+        raise BadFrame("lift", f"must be a string column, plain or dictionary-encoded; got {column.type}")
+    named = np.asarray(column.is_valid())
+    names = _names(column.dictionary)
+    indices = column.indices.fill_null(0) if column.null_count else column.indices
+    return names, indices.to_numpy(zero_copy_only=False).astype(np.int32, copy=False), named
+
+
+def _names(dictionary: pa.Array) -> Sequence[str]:
+    """Spell the names of a dictionary; the same sequence again for a gateway that sends the same lifts again."""
+    if dictionary.null_count or dictionary.offset or len(dictionary) < _REMEMBER_FROM:
+        return tuple(name or "" for name in dictionary.to_pylist())
+    _, offsets, text = dictionary.buffers()
+    return _spell(len(dictionary), offsets.to_pybytes(), text.to_pybytes())
+
+
+@lru_cache(maxsize=1024)
+def _spell(count: int, offsets: bytes, text: bytes) -> tuple[str, ...]:
+    array = pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(text))
+    return tuple(array.to_pylist())
+
+
+def _times(column: pa.Array) -> tuple[Ints, Mask]:
+    if not pa.types.is_timestamp(column.type):
+        raise BadFrame("at", f"must be a timestamp column; got {column.type}")
+    try:
+        at = column.cast(_AT).cast(pa.int64())
+    except pa.ArrowInvalid as error:
+        raise BadFrame("at", str(error)) from error
+    timed = np.asarray(column.is_valid())
+    return (at.fill_null(0) if at.null_count else at).to_numpy(), timed
+
+
+def _floats(column: pa.Array, signal: Signal, refusals: list[Refusal]) -> Floats | None:
+    kind = column.type
+    if pa.types.is_boolean(kind):
+        column = column.cast(pa.int8())
+    elif not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        if not pa.types.is_null(kind):
+            refusals.append(Refusal(None, signal.name, f"must be a number column; got {kind}"))
+        return None
+    values: Floats = column.to_numpy(zero_copy_only=False).astype(signal.dtype, copy=False)
+    return values
+
+
+def _used(batch: Batch) -> tuple[Sequence[str], Slots]:
+    """Leave out names that no reading uses: one gateway's lifts may come with the whole city's names."""
+    if len(batch.names) <= len(batch):
+        return batch.names, batch.lift
+    used, lift = np.unique(batch.lift, return_inverse=True)
+    return [batch.names[slot] for slot in used.tolist()], lift.astype(np.int32)
+
+
+def _to_arrow(signal: Signal, values: Floats) -> pa.Array:
+    kind = WIRE_TYPE[signal]
+    missing = np.isnan(values)
+    if not missing.any():
+        return pa.array(values.astype(kind.to_pandas_dtype(), copy=False), kind)
+    return pa.array(np.where(missing, 0, values).astype(kind.to_pandas_dtype()), kind, mask=missing)
+
+
+def _codes_to_arrow(sets: Ints) -> pa.Array:
+    lists: list[list[int] | None] = [[]] * len(sets)
+    for row in np.flatnonzero(sets):
+        mask = int(sets[row])
+        lists[row] = None if mask == code_sets.NOT_REPORTED else [int(code) for code in code_sets.unpack(mask)]
+    return pa.array(lists, pa.list_(pa.uint8()))
+
+
+def _codes(column: pa.Array, refusals: list[Refusal]) -> Ints | None:
+    if not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type)):
+        refusals.append(Refusal(None, "message_codes", f"must be a column of lists of numbers; got {column.type}"))
+        return None
+    sets = np.zeros(len(column), np.int64)
+    if column.null_count:
+        sets[~np.asarray(column.is_valid())] = code_sets.NOT_REPORTED
+    if pc.max(pc.list_value_length(column)).as_py():
+        for row, numbers in enumerate(column.to_pylist()):
+            if numbers:
+                sets[row] = code_set(row, numbers, refusals)
+    return sets
+
+
+def code_set(row: int, numbers: list[Any], refusals: list[Refusal]) -> int:
+    """Fold the codes we know into one set and refuse each of the others by name."""
+    known: list[int] = []
+    for number in numbers:
+        if type(number) is int and number in code_sets.NUMBERS:
+            known.append(number)
+        else:
+            refusals.append(Refusal(row, "message_codes", f"{number!r} is not a code of GB/T 24476 known here"))
+    return code_sets.pack(known)

@@ -1,0 +1,184 @@
+"""JSON: one reading as an object, several as an array, or numbered as {"epoch", "seq", "readings"}.
+
+`at` is RFC 3339 text with its offset, or epoch milliseconds. Unknown fields are counted, not refused: a
+vendor may send more than we use, but a misspelt name must show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from itertools import chain
+from typing import Any, Final
+
+import numpy as np
+import orjson
+
+from lift import codes as code_sets
+from lift.batch import Batch, Floats, Ints
+from lift.errors import BadFrame
+from lift.signals import BY_NAME, SIGNALS
+from lift.wire import READINGS_MAX, Frame, Refusal, Stamp
+from lift.wire.arrow import code_set, make_stamp
+
+_NUMBERS: Final = frozenset({int, float, bool, type(None)})
+_KNOWN_FIELDS: Final = frozenset(BY_NAME) | {"lift", "at", "message_codes"}
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_AT_MS_MAX: Final = 253_402_300_800_000  # the year 10000
+_SHOWN_CHARACTERS_MAX: Final = 40
+
+
+def encode(batch: Batch, stamp: Stamp | None = None) -> bytes:
+    """Write a batch as JSON with times in RFC 3339; numbered when a stamp is given."""
+    rows = [{**row, "at": rfc3339(row["at"])} for row in batch.rows()]
+    return orjson.dumps(
+        rows if stamp is None else {"epoch": stamp.epoch, "seq": stamp.seq, "readings": rows},
+        option=orjson.OPT_SERIALIZE_NUMPY,
+    )
+
+
+def decode(payload: bytes) -> Frame:
+    """Read one JSON message; raises BadFrame when it is not JSON of one of the three shapes."""
+    rows, stamp = parse(payload)
+    return frame(rows, stamp)
+
+
+def parse(payload: bytes) -> tuple[list[Any], Stamp | None]:
+    """Read the text and find the readings in it, not yet looking inside them; raises BadFrame."""
+    try:
+        body = orjson.loads(payload)
+    except orjson.JSONDecodeError as error:
+        raise BadFrame("payload", f"not JSON: {error}") from error
+    stamp = None
+    if isinstance(body, dict):
+        if "readings" in body:
+            if "epoch" in body or "seq" in body:
+                stamp = make_stamp(body.get("epoch"), body.get("seq"))
+            body = body["readings"]
+        else:
+            body = [body]
+    if not isinstance(body, list):
+        raise BadFrame("payload", f"must be a reading, a list of readings or hold `readings`; got {_show(body)}")
+    if len(body) > READINGS_MAX:
+        raise BadFrame("payload", f"{len(body)} readings in one message, at most {READINGS_MAX} accepted")
+    return body, stamp
+
+
+def frame(rows: Sequence[Any], stamp: Stamp | None = None) -> Frame:
+    """Turn parsed readings into columns, refusing what is not of the catalogue's types."""
+    refusals: list[Refusal] = []
+    good, at = _identified(rows, refusals)
+    kept = [rows[i] for i in good]
+    fields = _by_field(kept)
+    lifts: list[str] = fields.get("lift", [])
+    slot = {name: position for position, name in enumerate(dict.fromkeys(lifts))}
+    columns = {
+        signal: _floats(signal.name, fields[signal.name], good, refusals).astype(signal.dtype)
+        for signal in SIGNALS
+        if signal.name in fields
+    }
+    batch = Batch(
+        list(slot),
+        np.array([slot[lift] for lift in lifts], np.int32),
+        np.array(at, np.int64),
+        columns,
+        _codes(fields["message_codes"], good, refusals) if "message_codes" in fields else None,
+    )
+    unknown = tuple(sorted(str(name)[:_SHOWN_CHARACTERS_MAX] for name in fields.keys() - _KNOWN_FIELDS))
+    return Frame(batch, stamp, tuple(refusals), unknown, np.array(good, np.int64))
+
+
+def rfc3339(at: int) -> str:
+    """Spell µs since 1970 UTC as RFC 3339 text.
+
+    >>> rfc3339(1_795_000_000_000_000)
+    '2026-11-18T11:06:40.000000Z'
+    """
+    moment = datetime.fromtimestamp(at // 1_000_000, UTC).replace(microsecond=at % 1_000_000)
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def parse_time(value: object) -> int:
+    """Read RFC 3339 text or epoch milliseconds as µs since 1970 UTC; raises ValueError."""
+    if isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            moment = None
+        if moment is None or moment.tzinfo is None:
+            message = f"{_show(value)} is not RFC 3339 with an offset, like 2026-11-23T08:00:00Z"
+            raise ValueError(message)
+        since = moment - _EPOCH
+        return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+    if type(value) in (int, float) and 0 <= value < _AT_MS_MAX:  # type: ignore[operator]
+        return round(value * 1000)  # type: ignore[operator]
+    message = f"{_show(value)} is neither RFC 3339 text nor epoch milliseconds"
+    raise ValueError(message)
+
+
+def _identified(rows: Sequence[Any], refusals: list[Refusal]) -> tuple[list[int], list[int]]:
+    """Find the readings that say which lift and when: their row numbers and times."""
+    good: list[int] = []
+    times: list[int] = []
+    for i, row in enumerate(rows):
+        if not isinstance(row, dict):
+            refusals.append(Refusal(i, "reading", f"must be an object; got {_show(row)}", lost=True))
+            continue
+        lift = row.get("lift")
+        if not isinstance(lift, str) or not lift:
+            reason = "is missing" if lift is None else f"must be the lift's code as text; got {_show(lift)}"
+            refusals.append(Refusal(i, "lift", reason, lost=True))
+            continue
+        try:
+            at = parse_time(row.get("at"))
+        except (ValueError, OverflowError) as error:
+            refusals.append(Refusal(i, "at", "is missing" if "at" not in row else str(error), lost=True))
+            continue
+        good.append(i)
+        times.append(at)
+    return good, times
+
+
+def _by_field(rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+    """Turn rows into one list of values a field, None where a row lacks it.
+
+    Terminals of one make send the same fields in the same order, and such rows turn over in one go.
+    """
+    alike: dict[tuple[str, ...], list[int]] = {}
+    for i, row in enumerate(rows):
+        alike.setdefault(tuple(row), []).append(i)
+    if len(alike) == 1:
+        ((names, _),) = alike.items()
+        return dict(zip(names, map(list, zip(*map(dict.values, rows), strict=True)), strict=True))
+    found: dict[str, list[Any]] = {name: [None] * len(rows) for name in dict.fromkeys(chain.from_iterable(alike))}
+    for names, positions in alike.items():
+        turned = zip(*(rows[i].values() for i in positions), strict=True)
+        for name, values in zip(names, turned, strict=True):
+            column = found[name]
+            for i, value in zip(positions, values, strict=True):
+                column[i] = value
+    return found
+
+
+def _floats(name: str, values: list[Any], rows: list[int], refusals: list[Refusal]) -> Floats:
+    if not set(map(type, values)) <= _NUMBERS:
+        for i, value in enumerate(values):
+            if type(value) not in _NUMBERS:
+                refusals.append(Refusal(rows[i], name, f"must be a number; got {_show(value)}"))
+                values[i] = None
+    return np.array(values, np.float64)
+
+
+def _codes(values: list[Any], rows: list[int], refusals: list[Refusal]) -> Ints:
+    sets = np.full(len(values), code_sets.NOT_REPORTED, np.int64)
+    for i, numbers in enumerate(values):
+        if isinstance(numbers, list):
+            sets[i] = code_set(rows[i], numbers, refusals) if numbers else 0
+        elif numbers is not None:
+            refusals.append(Refusal(rows[i], "message_codes", f"must be a list of numbers; got {_show(numbers)}"))
+    return sets
+
+
+def _show(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN_CHARACTERS_MAX else text[:_SHOWN_CHARACTERS_MAX] + "…"

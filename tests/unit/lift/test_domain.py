@@ -1,0 +1,110 @@
+"""The domain's tables say what the standards say, and agree with each other."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lift import topics
+from lift.alarm import Alarm, AlarmState, Priority
+from lift.codes import NAMES, NOT_REPORTED, Code, pack, unpack
+from lift.errors import BadFrame, Conflict
+from lift.fleet import Fleet
+from lift.register import Lift
+from lift.signals import BY_NAME, SIGNALS
+from lift.ticket import FINAL, NEXT, RESCUE, Stage, check_move
+
+
+def test_every_code_has_both_names() -> None:
+    """A dispatcher reads the code in English or Chinese."""
+    assert set(NAMES) == set(Code)
+    assert all(english and chinese for english, chinese in NAMES.values())
+
+
+def test_codes_fit_one_integer_and_none_is_not_unreported() -> None:
+    """All codes at once are a positive number, so that "not reported" stays apart from every set."""
+    assert pack(Code) > 0
+    assert unpack(pack(Code)) == list(Code)
+    assert unpack(NOT_REPORTED) == []
+    assert pack([]) == 0
+
+
+def test_signals_are_unambiguous() -> None:
+    """Names are unique, ranges are ranges, and whole signals are exact in memory over their whole range."""
+    assert len(BY_NAME) == len(SIGNALS)
+    for signal in SIGNALS:
+        assert signal.low < signal.high
+        if signal.whole:
+            for bound in (signal.low, signal.high):
+                assert int(np.asarray(bound - 1, signal.dtype)) == bound - 1
+
+
+def test_every_stage_leads_to_an_end() -> None:
+    """From wherever a ticket stands it can be finished, and no final stage goes on."""
+    for stage in Stage:
+        reached, frontier = {stage}, [stage]
+        while frontier:
+            following = NEXT[frontier.pop()] - reached
+            reached |= following
+            frontier += following
+        assert reached & FINAL
+
+
+def test_a_rescue_ends_only_by_release_or_a_persons_word() -> None:
+    """No path leads from a rescue under way to closed without saying how the people got out."""
+    outcomes = {Stage.RELEASED, Stage.SELF_RELEASED, Stage.FALSE_ALARM, Stage.MERGED, Stage.CANCELLED}
+    assert all(NEXT[stage] <= RESCUE | outcomes for stage in RESCUE)
+
+
+def test_a_move_off_the_table_is_refused_with_what_is_allowed() -> None:
+    """The refusal tells the dispatcher what can be done instead."""
+    with pytest.raises(Conflict, match="released cannot become closed; allowed from here: called_back"):
+        check_move(Stage.RELEASED, Stage.CLOSED)
+
+
+ALARM = Alarm(key="1:x:0", lift="1", rule="x", code=None, priority=Priority.HIGH, latching=False, onset=0, raised_at=1)
+
+
+@pytest.mark.parametrize(
+    ("facts", "state"),
+    [
+        ({}, AlarmState.UNACKNOWLEDGED),
+        ({"acknowledged_at": 2}, AlarmState.ACKNOWLEDGED),
+        ({"returned_at": 3}, AlarmState.RETURNED_UNACKNOWLEDGED),
+        ({"returned_at": 3, "acknowledged_at": 2}, AlarmState.NORMAL),
+        ({"returned_at": 3, "latching": True}, AlarmState.LATCHED_UNACKNOWLEDGED),
+        ({"returned_at": 3, "latching": True, "acknowledged_at": 4}, AlarmState.LATCHED_ACKNOWLEDGED),
+        ({"returned_at": 3, "latching": True, "acknowledged_at": 4, "reset_at": 5}, AlarmState.NORMAL),
+        ({"shelved_until": 11}, AlarmState.SHELVED),
+        ({"shelved_until": 10}, AlarmState.UNACKNOWLEDGED),
+    ],
+)
+def test_alarm_states_follow_isa_18_2(facts: dict[str, Any], state: AlarmState) -> None:
+    """The state is derived from what happened; a shelf ends by itself."""
+    assert replace(ALARM, **facts).state(now=10) is state
+
+
+@pytest.mark.parametrize(
+    "text", ["", "lifts/v1/demo", "lifts/v2/demo/telemetry", "lifts/v1/a b/telemetry", "lifts/v1//x"]
+)
+def test_a_foreign_topic_is_refused(text: str) -> None:
+    """Only topics of our own scheme are taken apart."""
+    with pytest.raises(BadFrame):
+        topics.parse(text)
+
+
+def make_lift(code: str, gateway: str) -> Lift:
+    """Make a lift of which only code and gateway matter."""
+    return Lift(
+        rescue_code=code, registration_code=f"3110{code}", use_registration="", factory_number="", building_id="b",
+        firm_id="f", gateway=gateway, make="", model="", installed="2020-01-01", rated_speed=1.75,
+        rated_load_kg=1000, landings=20,
+    )  # fmt: skip
+
+
+def test_a_lift_is_found_by_both_codes_and_its_gateway_known() -> None:
+    """Gateways may use the rescue code or the registration code; an unknown code has no slot."""
+    fleet = Fleet([make_lift("000001", "a"), make_lift("000002", "b"), make_lift("000003", "a")])
+    assert fleet.slots(["000003", "3110000002", "000009"]).tolist() == [2, 1, -1]
+    assert [fleet.gateways[number] for number in fleet.gateway] == ["a", "b", "a"]
