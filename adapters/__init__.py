@@ -1,0 +1,1 @@
+"""Adapters: one technology a file, named <port>_<technology>.py."""

@@ -1,0 +1,163 @@
+"""Telemetry in memory: for tests, trials and as the plain statement of what a telemetry store does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from threading import Lock
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adapters.telemetry_limits import check_history, check_rows
+from lift import codes as code_sets
+from lift.batch import Batch
+from lift.errors import Unavailable
+from lift.ports import History, Stored
+from lift.signals import SIGNALS, Signal
+
+READINGS_MAX: Final = 1_000_000
+REPLAY_READINGS: Final = 100_000
+
+# What one reading says: its signals, and under None its set of message codes. What is missing has no entry.
+_Reading: TypeAlias = dict[Signal | None, float]
+
+
+class MemoryTelemetry:
+    """Keeps readings in dictionaries until the process ends; safe to use from many threads.
+
+    A second copy of a reading is counted as a duplicate: what it reports replaces what the first said, what
+    it lacks stays. Refuses more than `readings_max` readings rather than forget one.
+    """
+
+    def __init__(self, *, readings_max: int = READINGS_MAX) -> None:
+        self._readings_max = readings_max
+        self._readings = 0
+        self._of: dict[str, dict[int, _Reading]] = {}
+        self._lock = Lock()
+
+    def append(self, batch: Batch) -> Stored:
+        """Keep readings; raises Unavailable, having kept none, when there is no room left for all of them."""
+        told = list(_told(batch))
+        with self._lock:
+            if self._readings + len(told) > self._readings_max:
+                raise Unavailable("telemetry store in memory", f"it holds at most {self._readings_max} readings")
+            before = self._readings
+            for lift, at, reading in told:
+                of_lift = self._of.setdefault(lift, {})
+                self._readings += at not in of_lift
+                of_lift.setdefault(at, {}).update(reading)
+            stored = self._readings - before
+        return Stored(stored, len(told) - stored)
+
+    def history(
+        self, lift: str, signals: Sequence[Signal], *, start: int, end: int, resolution_us: int | None = None
+    ) -> History:
+        """Give one lift's readings with start <= at < end; Invalid("resolution") beyond READ_ROWS_MAX rows.
+
+        Readings and steps in which none of these signals is reported are left out.
+        """
+        check_history(signals, resolution_us)
+        with self._lock:
+            of_lift = self._of.get(lift, {})
+            rows = [
+                (at, [of_lift[at].get(signal, np.nan) for signal in signals])
+                for at in sorted(of_lift)
+                if start <= at < end and any(signal in of_lift[at] for signal in signals)
+            ]
+        if resolution_us is not None:
+            rows = [
+                (
+                    step * resolution_us,
+                    [_summary(signal, values) for signal, values in zip(signals, columns, strict=True)],
+                )
+                for step, columns in _steps(rows, resolution_us)
+            ]
+        check_rows(len(rows), start=start, end=end)
+        return History(
+            np.array([at for at, _ in rows], np.int64),
+            {signal: np.array([row[i] for _, row in rows], signal.dtype) for i, signal in enumerate(signals)},
+        )
+
+    def latest(self, lifts: Sequence[str], *, since: int) -> Batch:
+        """Give each lift's newest known value of every signal since a moment, in the order asked."""
+        newest: list[tuple[str, int, _Reading]] = []
+        with self._lock:
+            for lift in dict.fromkeys(lifts):
+                of_lift = self._of.get(lift, {})
+                times = sorted(at for at in of_lift if at >= since)
+                if times:
+                    merged: _Reading = {}
+                    for at in times:
+                        merged |= of_lift[at]
+                    newest.append((lift, times[-1], merged))
+        return _batch(newest)
+
+    def replay(self, *, start: int, end: int) -> Iterable[Batch]:
+        """Give all lifts' readings with start <= at < end in ascending time, in batches."""
+        with self._lock:
+            rows = [
+                (lift, at, dict(reading))
+                for lift, of_lift in self._of.items()
+                for at, reading in of_lift.items()
+                if start <= at < end
+            ]
+        rows.sort(key=lambda row: row[1])
+        for first in range(0, len(rows), REPLAY_READINGS):
+            yield _batch(rows[first : first + REPLAY_READINGS])
+
+    def newest(self) -> Mapping[str, int]:
+        """Give the time of each lift's newest stored reading."""
+        with self._lock:
+            return {lift: max(of_lift) for lift, of_lift in self._of.items()}
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to let go of."""
+
+
+def _told(batch: Batch) -> Iterator[tuple[str, int, _Reading]]:
+    """Take a batch apart into its readings, each with only what it reports."""
+    columns: dict[Signal | None, NDArray[Any]] = {
+        signal: values.astype(signal.dtype, copy=False) for signal, values in batch.columns.items()
+    }
+    reported = {signal: ~np.isnan(values) for signal, values in columns.items()}
+    columns[None] = batch.code_sets()
+    reported[None] = columns[None] != code_sets.NOT_REPORTED
+    for i in range(len(batch)):
+        reading = {what: values[i].item() for what, values in columns.items() if reported[what][i]}
+        yield batch.names[batch.lift[i]], int(batch.at[i]), reading
+
+
+def _steps(
+    rows: Sequence[tuple[int, list[float]]], resolution_us: int
+) -> Iterator[tuple[int, list[NDArray[np.float64]]]]:
+    """Group rows by the step they fall in: its number from 1970 and its values as columns."""
+    step_of: Callable[[tuple[int, list[float]]], int] = lambda row: row[0] // resolution_us  # noqa: E731
+    for step, group in groupby(rows, key=step_of):
+        yield step, list(np.array([values for _, values in group], np.float64).T)
+
+
+def _summary(signal: Signal, values: NDArray[np.float64]) -> float:
+    """Say a step in one value: the last of a whole signal, the mean of any other; NaN when it has none."""
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return np.nan
+    return float(known[-1] if signal.whole else known.mean())
+
+
+def _batch(rows: Sequence[tuple[str, int, _Reading]]) -> Batch:
+    names = list(dict.fromkeys(lift for lift, _, _ in rows))
+    slot = {name: position for position, name in enumerate(names)}
+    sets = [int(reading.get(None, code_sets.NOT_REPORTED)) for _, _, reading in rows]
+    return Batch(
+        names,
+        np.array([slot[lift] for lift, _, _ in rows], np.int32),
+        np.array([at for _, at, _ in rows], np.int64),
+        {
+            signal: np.array([reading.get(signal, np.nan) for _, _, reading in rows], signal.dtype)
+            for signal in SIGNALS
+            if any(signal in reading for _, _, reading in rows)
+        },
+        None if all(codes == code_sets.NOT_REPORTED for codes in sets) else np.array(sets, np.int64),
+    )
