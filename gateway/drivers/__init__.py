@@ -1,0 +1,1 @@
+"""Drivers: each reads one kind of source and gives batches."""
