@@ -1,0 +1,1 @@
+"""Inbound: decode, validate, quarantine and store what gateways send."""

@@ -1,0 +1,167 @@
+"""The keeper: makes what was taken in durable, off the alarm path, and says when it is.
+
+It owns one thread and one bounded queue. The alarm path never waits for it: when the store falls behind
+or fails, numbered messages are given back to their gateways' spools instead of stopping the alarms.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+
+from ingest.counters import Counters
+from ingest.intake import Delivery, Intake
+from lift.batch import concat
+from lift.errors import Unavailable
+from lift.ports import Records, Telemetry, Timepiece
+from lift.wire import Refusal
+
+log = logging.getLogger(__name__)
+
+# Readings waiting for the store; about 120 bytes each in memory.
+QUEUE_READINGS_MAX: Final = 2_000_000
+# Readings written in one commit; bounds the time one commit takes.
+_COMMIT_READINGS_MAX: Final = 500_000
+# Wait this long for more before a commit: a commit costs much the same for one reading as for thousands.
+_GATHER_S: Final = 0.2
+_RETRY_S_MAX: Final = 5.0
+
+
+class _Work:
+    """What one commit holds, and which of its two halves is done."""
+
+    def __init__(self, intakes: Sequence[Intake]) -> None:
+        self.batch = concat([intake.batch for intake in intakes])
+        self.deliveries = [delivery for intake in intakes for delivery in intake.deliveries]
+        self.stored = False
+        self.quarantined = False
+
+
+class Keeper:
+    """Stores readings and quarantines refusals in the background; `take_durable` says what is safe."""
+
+    def __init__(self, telemetry: Telemetry, records: Records, clock: Timepiece, counters: Counters) -> None:
+        """Start the thread."""
+        self._telemetry = telemetry
+        self._records = records
+        self._clock = clock
+        self._counters = counters
+        self._condition = threading.Condition()
+        self._queue: deque[Intake] = deque()
+        self._queued = 0
+        self._durable: deque[Delivery] = deque()
+        self._closing = False
+        self.failing: str | None = None
+        self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
+        self._thread.start()
+
+    @property
+    def backlog(self) -> int:
+        """Count the readings that wait for the store."""
+        return self._queued
+
+    def put(self, intake: Intake) -> bool:
+        """Queue what was taken in; False when the queue is full, and then it is not queued."""
+        with self._condition:
+            if self._queued and self._queued + len(intake.batch) > QUEUE_READINGS_MAX:
+                return False
+            self._queue.append(intake)
+            self._queued += len(intake.batch)
+            self._condition.notify_all()
+            return True
+
+    def take_durable(self) -> list[Delivery]:
+        """Give the messages that became durable since the last call."""
+        taken = []
+        while self._durable:
+            taken.append(self._durable.popleft())
+        return taken
+
+    def close(self, *, within_s: float) -> bool:
+        """Store what is queued and stop; False if that took too long (the rest stays unreceipted)."""
+        with self._condition:
+            self._closing = True
+            self._condition.notify_all()
+        self._thread.join(within_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while intakes := self._next():
+            if self._until_done(intakes):
+                self._durable.extend(delivery for intake in intakes for delivery in intake.deliveries)
+            with self._condition:
+                self._queued -= sum(len(intake.batch) for intake in intakes)
+
+    def _next(self) -> list[Intake]:
+        """Wait for work and take as much as one commit should hold; nothing = closing and all is stored."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._queue or self._closing)
+            if not self._closing:
+                self._condition.wait(_GATHER_S)
+            taken: list[Intake] = []
+            size = 0
+            while self._queue and (not taken or size + len(self._queue[0].batch) <= _COMMIT_READINGS_MAX):
+                taken.append(self._queue.popleft())
+                size += len(taken[-1].batch)
+            return taken
+
+    def _until_done(self, intakes: Sequence[Intake]) -> bool:
+        """Try until all of it is kept: nothing is receipted before. Gives up only when closing."""
+        work = _Work(intakes)
+        wait_s = 0.1
+        while True:
+            try:
+                self._store(work)
+                self._quarantine(work)
+            except Unavailable as error:
+                self._counters.store_failures += 1
+                if self.failing is None:
+                    log.warning("cannot store %d readings yet, trying on: %s", len(work.batch), error)
+                self.failing = str(error)
+                if self._closing:
+                    return False
+                time.sleep(wait_s)
+                wait_s = min(2 * wait_s, _RETRY_S_MAX)
+            else:
+                self.failing = None
+                return True
+
+    def _store(self, work: _Work) -> None:
+        if work.stored or not len(work.batch):
+            return
+        try:
+            result = self._telemetry.append(work.batch)
+        except Unavailable:
+            raise
+        except Exception as error:
+            # A batch that the store chokes on must neither stop the store nor vanish: its messages go to
+            # quarantine whole, to be replayed once the fault is mended.
+            log.exception("the store refused %d readings; their messages go to quarantine", len(work.batch))
+            self._counters.store_failures += 1
+            for delivery in work.deliveries:
+                delivery.refuse(Refusal(None, "store", f"{type(error).__name__}: {error}", lost=True))
+        else:
+            self._counters.stored += result.stored
+            self._counters.duplicate += result.duplicate
+        work.stored = True
+
+    def _quarantine(self, work: _Work) -> None:
+        refused = [delivery for delivery in work.deliveries if delivery.faults]
+        if work.quarantined or not refused:
+            return
+        now = self._clock.now()
+        with self._records.write() as tx:
+            for delivery in refused:
+                tx.quarantine(
+                    at=now,
+                    topic=delivery.message.topic,
+                    gateway=delivery.gateway,
+                    payload=delivery.message.payload,
+                    reasons=delivery.reasons,
+                    readings_refused=delivery.refused,
+                )
+        work.quarantined = True
