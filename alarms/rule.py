@@ -1,0 +1,62 @@
+"""What a rule is: a condition over many lifts, and the delays the engine keeps for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from alarms.readings import Readings, Remembered
+from lift.alarm import Priority
+from lift.batch import Mask
+from lift.codes import Code
+from lift.signals import ServiceMode
+
+# A trained person controls the car. Power loss, fire return, earthquake and a stopped lift are no such modes:
+# there a passenger may be inside, and an entrapment must still be found.
+ATTENDED: Final = frozenset({ServiceMode.INSPECTION, ServiceMode.FIREFIGHTER})
+
+# No rule waits longer than this: a delay beyond an hour is a slip of the pen.
+DELAY_S_MAX: Final = 3600.0
+
+
+class Rule:
+    """A condition over the newest known values of many lifts at once; it holds no state of its own.
+
+    An alarm is raised when `holds` has been true for `on_delay_s` without a break, and returns when `clears` has been
+    true for `off_delay_s` without a break. Breaks of up to `bridges_s` do not start the on-delay again, but nothing is
+    raised in one, and `settled` ends it at once. A lift in a mode of `inhibited_in` never holds, so an alarm that
+    stands when such a mode begins returns. A latching rule raises no second alarm until someone resets it.
+    A rule that measures silence is never asked `holds`: it counts the seconds since a lift's newest reading.
+    """
+
+    code: Code | None = None
+    priority: Priority
+    on_delay_s: float
+    off_delay_s: float = 0.0
+    bridges_s: float = 0.0
+    latching: bool = False
+    inhibited_in: frozenset[ServiceMode] = frozenset()
+    measures_silence: bool = False
+    remembers: tuple[Remembered, ...] = ()
+
+    def holds(self, now: Readings) -> Mask:
+        """Say for which lifts the condition is met."""
+        raise NotImplementedError
+
+    def clears(self, now: Readings) -> Mask:
+        """Say for which lifts a raised condition is over; override it for hysteresis."""
+        return ~self.holds(now)
+
+    def settled(self, now: Readings) -> Mask:
+        """Say for which lifts a bridged break is the end; override it where something shows that the matter is over."""
+        return now.none()
+
+    @property
+    def has_hysteresis(self) -> bool:
+        """Whether clearing is a condition of its own."""
+        return type(self).clears is not Rule.clears
+
+    @classmethod
+    def variants(cls, slug: str) -> Mapping[str, Rule]:
+        """Give the rules that this class stands for, by slug; a family overrides this."""
+        return {slug: cls()}
