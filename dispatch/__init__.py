@@ -1,0 +1,1 @@
+"""Rescue: tickets, call-outs, response levels and the clocks they run against."""
