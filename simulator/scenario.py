@@ -1,0 +1,56 @@
+"""What a scenario is: rates sped up or not, rescues shortened or not, a fixed hour, and things planned by hand."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from lift.errors import Invalid
+from simulator import scenarios
+from simulator.city import City
+from simulator.planned import Planned
+from simulator.rates import Pace
+
+
+def nothing(_city: City) -> list[Planned]:
+    """Plan nothing: chance alone decides."""
+    return []
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """A named way to run a city.
+
+    `pace` multiplies life's rates by group, `rescue_scale` shortens or stretches how long faults last and
+    `wear_scale` how long parts take to wear out, `hour` fixes the local hour of the traffic (None: the real one),
+    `plan` adds what must happen.
+    """
+
+    name: str
+    story: str
+    pace: Mapping[Pace, float] = field(default_factory=dict)
+    rescue_scale: float = 1.0
+    wear_scale: float = 1.0
+    hour: float | None = None
+    plan: Callable[[City], list[Planned]] = nothing
+
+
+LIFE = Scenario(name="life", story="An ordinary day: everything happens as often as in life.")
+
+
+def names() -> list[str]:
+    """Give the names of all scenarios."""
+    return ["life", *sorted(module.name for module in pkgutil.iter_modules(scenarios.__path__))]
+
+
+def load(name: str) -> Scenario:
+    """Find a scenario by name; raises Invalid that lists them."""
+    if name == "life":
+        return LIFE
+    if name not in names():
+        raise Invalid("scenario", f"there is none named {name!r}; known are {', '.join(names())}")
+    found = importlib.import_module(f"simulator.scenarios.{name}").SCENARIO
+    assert isinstance(found, Scenario)
+    return found
