@@ -1,0 +1,1 @@
+"""HTTP: who may see and do what, told as JSON, problems and a live event stream."""

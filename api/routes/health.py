@@ -1,0 +1,41 @@
+"""Health: whether the platform and its parts work, for anyone who asks."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Response
+from pydantic import Field
+
+from api.guard import Guarded
+from api.parts import With
+from api.shapes import Shape
+
+router = APIRouter(prefix="/v1", tags=["platform"], route_class=Guarded)
+
+
+class PartOut(Shape):
+    """How one part is."""
+
+    ok: Annotated[bool, Field(examples=[True])]
+    detail: Annotated[str, Field(examples=["connected"])]
+
+
+class HealthOut(Shape):
+    """How the platform is: `ok` when every part is."""
+
+    status: Literal["ok", "down"] = Field(examples=["ok"])
+    version: Annotated[str, Field(examples=["0.1.0"])]
+    parts: dict[str, PartOut] = Field(examples=[{"broker": {"ok": True, "detail": "connected"}}])
+
+
+_DOWN: Final[dict[int | str, dict[str, Any]]] = {503: {"model": HealthOut, "description": "A part is down"}}
+
+
+@router.get("/health", responses=_DOWN)
+def health(parts: With, response: Response) -> HealthOut:
+    """Say whether every part works; 503, with the same body, when one does not."""
+    checks = {name: PartOut(ok=check.ok, detail=check.detail) for name, check in parts.health().items()}
+    well = all(check.ok for check in checks.values())
+    response.status_code = 200 if well else 503
+    return HealthOut(status="ok" if well else "down", version=parts.version, parts=checks)
