@@ -1,0 +1,269 @@
+"""The alarm path: readings → engine → alarms → tickets, never waiting for the telemetry store.
+
+An alarm, its ticket and the order that goes out are one transaction. What cannot be recorded at once
+(records are down) waits in order and is tried again; what the process loses with its memory, it finds
+again by replaying the stored minutes, since the engine raises the same alarm under the same key.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from alarms.desk import AlarmDesk
+from alarms.engine import Engine
+from dispatch.desk import RescueDesk
+from lift.alarm import Alarm, Change, Transition
+from lift.batch import Batch
+from lift.errors import Invalid, NotFound, Unavailable
+from lift.fleet import Fleet
+from lift.metrics import Metric, metric
+from lift.ports import Records, Telemetry, Timepiece
+
+log = logging.getLogger(__name__)
+
+SECOND: Final = 1_000_000
+# A reading may be this long on its way before silence or a passed delay is believed.
+_GRACE_US: Final = SECOND // 2
+# A condition that was met longer ago than this comes from a backlog, so it may be over already: wait a moment
+# for the readings behind it before anyone is called out.
+_LATE_US: Final = 120 * SECOND
+_HOLD_US: Final = 10 * SECOND
+# Stored readings replayed at a start: from before the saved state, since some were still under way then.
+_REPLAY_MARGIN_US: Final = 300 * SECOND
+_REPLAY_WITHOUT_STATE_US: Final = 900 * SECOND
+_REPLAY_MAX_US: Final = 3600 * SECOND
+_WAITING_MAX: Final = 1_000_000
+_PAGE: Final = 500
+_HEADER: Final = struct.Struct("<8sqq")
+_MAGIC: Final = b"LWSTATE1"
+
+
+class _Waiting(NamedTuple):
+    """A change to record; `order` = somebody is to be called out for it."""
+
+    transition: Transition
+    order: bool
+
+
+class AlarmPath:
+    """Feeds the engine and turns its transitions into alarms and tickets. One thread uses it."""
+
+    def __init__(
+        self,
+        *,
+        fleet: Fleet,
+        engine: Engine,
+        alarms: AlarmDesk,
+        rescue: RescueDesk,
+        records: Records,
+        clock: Timepiece,
+    ) -> None:
+        """Take the fleet's engine, the two desks and the records they share."""
+        self._fleet = fleet
+        self._engine = engine
+        self._alarms = alarms
+        self._rescue = rescue
+        self._records = records
+        self._clock = clock
+        self._waiting: list[_Waiting] = []
+        self.set_aside = 0
+        self._held: dict[str, tuple[int, Transition]] = {}
+        self._feed_read = 0
+        self.failing: str | None = None
+
+    @property
+    def rule_failing(self) -> str | None:
+        """Say which rule has failed since the start; it may have missed something in the lifts it failed on."""
+        return self._engine.failing
+
+    def take(self, batch: Batch) -> None:
+        """Let the engine see readings (lifts as fleet slots) and record what comes of them."""
+        self._note(self._engine.take(batch))
+        self.record()
+
+    def advance(self) -> None:
+        """Let time pass: delays run out, silence is noticed, held alarms are released, resets are heard."""
+        now = self._clock.now()
+        self._note(self._engine.advance(now - _GRACE_US))
+        for key, (until, transition) in list(self._held.items()):
+            if now >= until:
+                del self._held[key]
+                self._wait(transition, order=True)
+        self.record()
+        self._hear_resets()
+
+    def record(self) -> None:
+        """Write what waits, in order and in one transaction; keeps it for the next try when that fails."""
+        if not self._waiting:
+            return
+        try:
+            self._write(self._waiting)
+        except Unavailable as error:
+            self._note_failure(error)
+        except Exception:
+            log.exception("%d alarm changes cannot be recorded together; trying one by one", len(self._waiting))
+            self._record_one_by_one()
+        else:
+            self._waiting.clear()
+            self.failing = None
+
+    def _write(self, waiting: Sequence[_Waiting]) -> None:
+        transitions = [one.transition for one in waiting]
+        to_order = {one.transition.key for one in waiting if one.order}
+        with self._records.write() as tx:
+            raised = self._alarms.take(tx, transitions)
+            self._rescue.take(tx, [alarm for alarm in raised if alarm.key in to_order])
+            self._rescue.returned(tx, [t for t in transitions if t.change is Change.RETURNED])
+
+    def _record_one_by_one(self) -> None:
+        """Let one change that the desks choke on cost the others nothing: it is set aside and shown, not repeated."""
+        while self._waiting:
+            try:
+                self._write(self._waiting[:1])
+            except Unavailable as error:
+                self._note_failure(error)
+                return
+            except Exception as error:
+                self.set_aside += 1
+                self.failing = f"{self._waiting[0].transition.key} was not recorded: {type(error).__name__}: {error}"
+                log.exception("NOT RECORDED: %s", self._waiting[0].transition)
+            del self._waiting[0]
+
+    def _note_failure(self, error: Unavailable) -> None:
+        if self.failing is None:
+            log.error("cannot record %d alarm changes yet, trying on: %s", len(self._waiting), error)
+        self.failing = str(error)
+
+    def recover(self, telemetry: Telemetry, state: Path) -> int:
+        """Rebuild the engine from its saved state and the stored readings since; gives their number.
+
+        Alarms that were recorded before are met again under their own keys and change nothing.
+        """
+        now = self._clock.now()
+        start = self._restore(state, now)
+        count = 0
+        newest = 0
+        for batch in telemetry.replay(start=start, end=now + _REPLAY_MARGIN_US):
+            ours = self._fleet.in_slots(batch)
+            ours = ours.take(ours.lift >= 0)
+            count += len(ours)
+            newest = max(newest, int(ours.at.max(initial=0)))
+            self._note(self._engine.take(ours))
+        self._note(self._engine.advance(newest))
+        self.record()
+        self._return_forgotten(now)
+        self._engine.resume(now)
+        return count
+
+    def _restore(self, state: Path, now: int) -> int:
+        """Take the engine back to its saved state; gives from when stored readings must be replayed (µs)."""
+        try:
+            if state.exists():
+                saved_at, self._feed_read, body = _unpack(state.read_bytes())
+                self._engine.restore(body)
+                return max(saved_at - _REPLAY_MARGIN_US, now - _REPLAY_MAX_US)
+        except Invalid as error:
+            # As after a change of the register or of the rules: what still holds is found again by the replay.
+            log.warning("the saved engine state does not fit any more, replaying without it: %s", error)
+        with self._records.read() as records:
+            self._feed_read = records.feed_end()
+        return now - _REPLAY_WITHOUT_STATE_US
+
+    def _return_forgotten(self, now: int) -> None:
+        """Return alarms on record that the engine does not hold, or they would stand for ever.
+
+        There are such after the saved state was lost: their conditions ended before what was replayed.
+        """
+        held = self._engine.standing() | self._held.keys()
+        forgotten: list[Alarm] = []
+        with self._records.read() as records:
+            before: int | None = None
+            while page := records.alarms(standing=True, before=before, most=_PAGE):
+                forgotten += [alarm for alarm in page if alarm.returned_at is None and alarm.key not in held]
+                before = page[-1].raised_at
+        for alarm in forgotten:
+            self._wait(
+                Transition(
+                    change=Change.RETURNED,
+                    lift=alarm.lift,
+                    rule=alarm.rule,
+                    code=alarm.code,
+                    priority=alarm.priority,
+                    latching=alarm.latching,
+                    onset=alarm.onset,
+                    at=now,
+                ),
+                order=False,
+            )
+        self.record()
+
+    def save(self, state: Path) -> bool:
+        """Save the engine's state so that a start needs to replay minutes only; False = not now.
+
+        While something waits to be recorded the state is not saved: it would hold a raised alarm that no
+        record knows, and nothing would raise it again.
+        """
+        if self._waiting or self._held:
+            return False
+        body = _HEADER.pack(_MAGIC, self._clock.now(), self._feed_read) + self._engine.save()
+        partial = state.with_suffix(".partial")
+        with partial.open("wb") as file:
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(state)
+        return True
+
+    def metrics(self) -> list[Metric]:
+        """Give the engine's figures and what waits here."""
+        return [
+            *self._engine.metrics(),
+            metric("liftwatch_alarm_changes_waiting", "gauge", "Alarm changes not yet recorded", len(self._waiting)),
+            metric("liftwatch_alarm_changes_set_aside_total", "counter", "Changes never recorded", self.set_aside),
+            metric("liftwatch_alarms_held", "gauge", "Late alarms waiting for the readings behind", len(self._held)),
+        ]
+
+    def _note(self, transitions: Sequence[Transition]) -> None:
+        now = self._clock.now() if transitions else 0
+        for transition in transitions:
+            if transition.change is Change.RAISED and transition.at < now - _LATE_US:
+                self._held[transition.key] = (now + _HOLD_US, transition)
+            elif transition.change is Change.RETURNED and transition.key in self._held:
+                # Over before anyone could have acted: both ends go on record, nobody is called out.
+                self._wait(self._held.pop(transition.key)[1], order=False)
+                self._wait(transition, order=False)
+            else:
+                self._wait(transition, order=True)
+
+    def _wait(self, transition: Transition, *, order: bool) -> None:
+        assert len(self._waiting) < _WAITING_MAX, "records have been down for too long to go on in memory"
+        self._waiting.append(_Waiting(transition, order))
+
+    def _hear_resets(self) -> None:
+        """Re-arm latched rules that a person has reset, wherever the API that heard it runs."""
+        try:
+            with self._records.read() as records:
+                events = records.feed(after=self._feed_read)
+        except Unavailable:
+            return
+        for event in events:
+            if event.kind == "alarm.reset":
+                # A lift or rule that is gone has nothing left to re-arm.
+                with contextlib.suppress(NotFound):
+                    self._engine.reset(event.lift, str(event.data["rule"]))
+            self._feed_read = event.event_id
+
+
+def _unpack(body: bytes) -> tuple[int, int, bytes]:
+    if len(body) < _HEADER.size:
+        raise Invalid("engine state", "the file is cut short")
+    magic, saved_at, feed_read = _HEADER.unpack_from(body)
+    if magic != _MAGIC:
+        raise Invalid("engine state", "the file is not an engine state of this version")
+    return saved_at, feed_read, body[_HEADER.size :]

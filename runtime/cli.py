@@ -1,0 +1,272 @@
+"""The command line. Each command is thin: it reads settings, calls one function and shows what came of it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import logging.handlers
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Final
+
+import typer
+
+from lift.errors import LiftError
+from runtime import settings as settings_module
+from runtime.settings import PREFIX, Settings
+from runtime.version import VERSION
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Watch a city's lifts and run its 96333 rescue desk.",
+)
+dashboards_app = typer.Typer(no_args_is_help=True, help="Grafana dashboards made from the signal catalogue.")
+user_app = typer.Typer(no_args_is_help=True, help="People who may sign in.")
+audit_app = typer.Typer(no_args_is_help=True, help="Check that nobody has rewritten a ticket's log.")
+app.add_typer(dashboards_app, name="dashboards")
+app.add_typer(user_app, name="user")
+app.add_typer(audit_app, name="audit")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+_LOG_BYTES_MAX: Final = 10 * 1024 * 1024
+_LOG_FILES: Final = 3
+
+
+def main() -> None:
+    """Run the command line; a refusal is one clear line on standard error and exit status 2."""
+    try:
+        app()
+    except LiftError as error:
+        typer.echo(f"liftwatch: {error}", err=True)
+        sys.exit(2)
+
+
+@app.callback(invoke_without_command=True)
+def _common(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        typer.echo(VERSION)
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    lifts: Annotated[int | None, typer.Option(help="Size of the simulated city.")] = None,
+    scenario: Annotated[str | None, typer.Option(help="What happens in it: demo, life, …")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder for everything that is kept.")] = None,
+) -> None:
+    """Start everything in this process: broker, simulated city, ingest, alarms, dispatch and the API."""
+    from runtime.app import Liftwatch, RoleName
+    from runtime.demo import SimulatedCity, demo_city, enter, passwords_of, welcome
+    from runtime.statusline import StatusLine
+
+    settings = settings_module.load(simulated_lifts=lifts, scenario=scenario, data_dir=data_dir)
+    _log_to(settings.data_dir / "liftwatch.log", settings)
+    city = demo_city(settings)
+    with _stop_signals() as stop:
+        with Liftwatch(settings, RoleName, prepare=lambda records: enter(city, records, settings.data_dir)) as watch:
+            simulated = SimulatedCity(settings, city)
+            watch.also(simulated.stop, simulated.metrics)
+            simulated.start()
+            typer.echo(welcome(settings, passwords_of(settings.data_dir)))
+            line = StatusLine()
+            while not stop.wait(1.0):
+                line.show(watch.status(), watch.clock.now())
+            line.end()
+            typer.echo("stopping …")
+        typer.echo("stopped; nothing is lost: `liftwatch run` goes on from here.")
+
+
+@app.command()
+def serve(
+    roles: Annotated[str, typer.Option(help="Comma list of: broker, ingest, dispatch, api, city (simulated).")],
+) -> None:
+    """Start some of the roles; the settings say where broker, stores and records are."""
+    from runtime.app import Liftwatch, parse_roles
+
+    settings = settings_module.load()
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    chosen, with_city = parse_roles(roles)
+    with _stop_signals() as stop:
+        if not with_city:
+            with Liftwatch(settings, chosen):
+                stop.wait()
+            return
+        from runtime.demo import SimulatedCity, demo_city, enter
+
+        city = demo_city(settings)
+        with Liftwatch(settings, chosen, prepare=lambda records: enter(city, records, settings.data_dir)) as watch:
+            simulated = SimulatedCity(settings, city)
+            watch.also(simulated.stop, simulated.metrics)
+            simulated.start()
+            stop.wait()
+
+
+@app.command()
+def gateway(name: Annotated[str, typer.Argument(help="The name its lifts are registered behind.")]) -> None:
+    """Be a gateway: carry readings from standard input, as JSON lines, to the broker, and lose none on the way."""
+    from runtime.site import carry
+
+    settings = settings_module.load()
+    logging.basicConfig(level=settings.log_level, format="%(levelname)s %(message)s")
+    with _stop_signals() as stop:
+        accepted, spooled = carry(settings, name, sys.stdin.buffer, stop)
+    typer.echo(f"{accepted} readings accepted, {spooled} without a receipt yet")
+    if spooled:
+        typer.echo(f"they stay in {settings.data_dir / 'spool'}; `liftwatch gateway {name}` sends them again")
+
+
+@app.command("settings")
+def show_settings(
+    as_json: AsJson = False,
+    documents: Annotated[bool, typer.Option(help="Write docs/settings.md and .env.example instead.")] = False,
+) -> None:
+    """List every setting: its variable, present value and meaning."""
+    if documents:
+        from runtime.settings_page import env_example, settings_markdown
+
+        Path("docs/settings.md").write_text(settings_markdown())
+        Path(".env.example").write_text(env_example())
+        return
+    current = settings_module.load()
+    rows = [
+        {
+            "variable": PREFIX + name.upper(),
+            "value": str(getattr(current, name) if getattr(current, name) is not None else ""),
+            "meaning": field.description or "",
+        }
+        for name, field in Settings.model_fields.items()
+    ]
+    if as_json:
+        typer.echo(json.dumps(rows, ensure_ascii=False, indent=1))
+        return
+    width = max(len(row["variable"]) for row in rows)
+    for row in rows:
+        typer.echo(f"{row['variable']:{width}}  {row['value']}\n{'':{width}}  {row['meaning']}")
+
+
+@app.command()
+def openapi(out: Annotated[Path, typer.Option(help="Where to write it.")] = Path("docs/openapi.json")) -> None:
+    """Write the API's OpenAPI document."""
+    from runtime.documents import openapi_document
+
+    out.write_text(json.dumps(openapi_document(), ensure_ascii=False, indent=1, sort_keys=True) + "\n")
+    typer.echo(f"wrote {out}")
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Check settings, ports, stores and the broker, and say what is wrong and how to mend it."""
+    from runtime.doctor import examine
+
+    findings = examine(settings_module.load())
+    if as_json:
+        typer.echo(json.dumps([finding.__dict__ for finding in findings], ensure_ascii=False, indent=1))
+    else:
+        for finding in findings:
+            typer.echo(f"{'ok   ' if finding.ok else 'WRONG'}  {finding.what}: {finding.detail}")
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def bench(context: typer.Context) -> None:
+    """Measure this machine: the same as `make bench`; see `liftwatch bench --help` for the cases."""
+    raise typer.Exit(subprocess.call([sys.executable, "-m", "bench", *context.args]))  # noqa: S603 - our own module
+
+
+@dashboards_app.command("build")
+def dashboards_build(
+    out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("dashboards/generated"),
+) -> None:
+    """Write every dashboard as JSON."""
+    from dashboards import build
+
+    for path in build(out):
+        typer.echo(f"wrote {path}")
+
+
+@dashboards_app.command("push")
+def dashboards_push(
+    url: Annotated[str, typer.Argument(help="Grafana's address, like http://127.0.0.1:3000")],
+    token: Annotated[str, typer.Option(envvar="GRAFANA_TOKEN", help="A service account's token.")] = "",
+    user: Annotated[str, typer.Option(help="Or a user's name …")] = "",
+    password: Annotated[str, typer.Option(envvar="GRAFANA_PASSWORD", help="… and password.")] = "",
+    folder: Annotated[str, typer.Option(help="The folder in Grafana.")] = "Liftwatch 电梯监测",
+    as_json: AsJson = False,
+) -> None:
+    """Create or update every dashboard in a Grafana."""
+    from dashboards.grafana import push
+
+    addresses = push(url, token=token, user=user, password=password, folder=folder)
+    typer.echo(json.dumps(addresses) if as_json else "\n".join(addresses))
+
+
+@user_app.command("add")
+def user_add(
+    name: str,
+    role: Annotated[str, typer.Option(help="dispatcher, firm, crew, inspector, admin or metrics.")],
+    scope: Annotated[str, typer.Option(help="The firm's id for role firm, the crew's id for role crew.")] = "",
+    display_name: Annotated[str, typer.Option(help="The name people see.")] = "",
+) -> None:
+    """Add someone who may sign in, or give them a new password; prints the password once."""
+    from runtime.people import add_user
+
+    password = add_user(settings_module.load(), name=name, role=role, scope=scope, display_name=display_name)
+    typer.echo(f"{name} ({role}) may sign in with the password {password}")
+
+
+@audit_app.command("verify")
+def audit_verify(as_json: AsJson = False) -> None:
+    """Recompute the hash chain of every ticket's log; exit status 1 if one does not fit."""
+    from runtime.people import verify_all
+
+    checked, broken = verify_all(settings_module.load())
+    if as_json:
+        typer.echo(json.dumps({"checked": checked, "broken": broken}, ensure_ascii=False))
+    else:
+        for ticket_id, reason in broken.items():
+            typer.echo(f"BROKEN {ticket_id}: {reason}")
+        typer.echo(f"{checked} tickets checked, {len(broken)} broken")
+    if broken:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _stop_signals() -> Iterator[threading.Event]:
+    """Turn Ctrl-C and SIGTERM into an event; a second one ends the process the hard way."""
+    stop = threading.Event()
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        if stop.is_set():
+            signal.signal(number, signal.SIG_DFL)
+        stop.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _log_to(file: Path, settings: Settings) -> None:
+    """Keep the log in a bounded file, so that the status line stays readable."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.handlers.RotatingFileHandler(
+        file, maxBytes=_LOG_BYTES_MAX, backupCount=_LOG_FILES, encoding="utf-8"
+    )
+    logging.basicConfig(
+        level=settings.log_level, handlers=[handler], format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    # Their own chatter about every connection says nothing to whoever runs a rescue desk.
+    for chatty in ("amqtt", "transitions", "uvicorn"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
