@@ -140,6 +140,15 @@ class _Broker(Broker):  # type: ignore[misc]
             sending = delivery.mqtt_publish(message.topic, message.data, message.qos, retain=False)
             self._tasks_queue.append(asyncio.ensure_future(sending))
 
+    async def _publish_retained_messages_for_subscription(
+        self, subscription: tuple[str, int], session: Session
+    ) -> None:
+        # amqtt sends whoever connects the retained messages of everybody's subscriptions, and a script that
+        # publishes and leaves meanwhile was never heard.
+        subscribers = self._subscriptions.get(subscription[0], [])
+        if any(subscriber is session for subscriber, _ in subscribers):
+            await super()._publish_retained_messages_for_subscription(subscription, session)
+
     async def _handle_client_session(
         self,
         reader: ReaderAdapter,

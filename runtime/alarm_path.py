@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import struct
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -39,6 +40,10 @@ _REPLAY_MARGIN_US: Final = 300 * SECOND
 _REPLAY_WITHOUT_STATE_US: Final = 900 * SECOND
 _REPLAY_MAX_US: Final = 3600 * SECOND
 _WAITING_MAX: Final = 1_000_000
+# Changes in one transaction, and how long one call goes on with them: alarms behind must not wait for a flood.
+_TOGETHER_MAX: Final = 100
+_RECORD_S: Final = 0.2
+_RECOVER_S: Final = 600.0
 _PAGE: Final = 500
 _HEADER: Final = struct.Struct("<8sqq")
 _MAGIC: Final = b"LWSTATE1"
@@ -98,20 +103,33 @@ class AlarmPath:
         self.record()
         self._hear_resets()
 
-    def record(self) -> None:
-        """Write what waits, in order and in one transaction; keeps it for the next try when that fails."""
-        if not self._waiting:
-            return
+    def record(self, *, within_s: float = _RECORD_S) -> None:
+        """Write what waits, emergencies first, a bounded number in one transaction; what fails waits on.
+
+        A flood (a whole city falls silent) is written bit by bit, so that neither readings nor other writers wait
+        for its end.
+        """
+        if len(self._waiting) > 1:
+            # Stable: an alarm's raise stays before its return.
+            self._waiting.sort(key=lambda one: -one.transition.priority)
+        until = time.monotonic() + within_s
+        while self._waiting and self._record_some() and time.monotonic() < until:
+            pass
+
+    def _record_some(self) -> bool:
+        """Write the first of what waits; False = the records are not available now."""
+        some = self._waiting[:_TOGETHER_MAX]
         try:
-            self._write(self._waiting)
+            self._write(some)
         except Unavailable as error:
             self._note_failure(error)
+            return False
         except Exception:
-            log.exception("%d alarm changes cannot be recorded together; trying one by one", len(self._waiting))
-            self._record_one_by_one()
-        else:
-            self._waiting.clear()
-            self.failing = None
+            log.exception("%d alarm changes cannot be recorded together; trying one by one", len(some))
+            return self._record_one_by_one(len(some))
+        del self._waiting[: len(some)]
+        self.failing = None
+        return True
 
     def _write(self, waiting: Sequence[_Waiting]) -> None:
         transitions = [one.transition for one in waiting]
@@ -121,19 +139,20 @@ class AlarmPath:
             self._rescue.take(tx, [alarm for alarm in raised if alarm.key in to_order])
             self._rescue.returned(tx, [t for t in transitions if t.change is Change.RETURNED])
 
-    def _record_one_by_one(self) -> None:
+    def _record_one_by_one(self, count: int) -> bool:
         """Let one change that the desks choke on cost the others nothing: it is set aside and shown, not repeated."""
-        while self._waiting:
+        for _ in range(count):
             try:
                 self._write(self._waiting[:1])
             except Unavailable as error:
                 self._note_failure(error)
-                return
+                return False
             except Exception as error:
                 self.set_aside += 1
                 self.failing = f"{self._waiting[0].transition.key} was not recorded: {type(error).__name__}: {error}"
                 log.exception("NOT RECORDED: %s", self._waiting[0].transition)
             del self._waiting[0]
+        return True
 
     def _note_failure(self, error: Unavailable) -> None:
         if self.failing is None:
@@ -156,7 +175,7 @@ class AlarmPath:
             newest = max(newest, int(ours.at.max(initial=0)))
             self._note(self._engine.take(ours))
         self._note(self._engine.advance(newest))
-        self.record()
+        self.record(within_s=_RECOVER_S)
         self._return_forgotten(now)
         self._engine.resume(now)
         return count
@@ -201,7 +220,7 @@ class AlarmPath:
                 ),
                 order=False,
             )
-        self.record()
+        self.record(within_s=_RECOVER_S)
 
     def save(self, state: Path) -> bool:
         """Save the engine's state so that a start needs to replay minutes only; False = not now.

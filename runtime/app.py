@@ -6,6 +6,7 @@ One process or many is only settings: each role gets its ports as arguments and 
 from __future__ import annotations
 
 import errno
+import gc
 import logging
 import secrets
 import socket
@@ -155,6 +156,9 @@ class Liftwatch:
     # ------------------------------------------------------------------------------------- opening
 
     def _open(self) -> None:
+        # Readings come and go by the thousand without cycles: collecting after every few hundred of them, as Python
+        # would, took a sixth of the ingest thread's time.
+        gc.set_threshold(100_000, 20, 100)
         settings = self.settings
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         if RoleName.API in self.roles:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import logging.handlers
@@ -9,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -17,7 +18,7 @@ from typing import Annotated, Final
 
 import typer
 
-from lift.errors import LiftError
+from lift.errors import Invalid, LiftError
 from runtime import settings as settings_module
 from runtime.settings import PREFIX, Settings
 from runtime.version import VERSION
@@ -30,10 +31,12 @@ app = typer.Typer(
 )
 dashboards_app = typer.Typer(no_args_is_help=True, help="Grafana dashboards made from the signal catalogue.")
 user_app = typer.Typer(no_args_is_help=True, help="People who may sign in.")
+simulate_app = typer.Typer(help="Simulated lifts and the truth about them, in files.")
 audit_app = typer.Typer(no_args_is_help=True, help="Check that nobody has rewritten a ticket's log.")
 app.add_typer(dashboards_app, name="dashboards")
 app.add_typer(user_app, name="user")
 app.add_typer(audit_app, name="audit")
+app.add_typer(simulate_app, name="simulate")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
@@ -122,6 +125,81 @@ def gateway(name: Annotated[str, typer.Argument(help="The name its lifts are reg
     typer.echo(f"{accepted} readings accepted, {spooled} without a receipt yet")
     if spooled:
         typer.echo(f"they stay in {settings.data_dir / 'spool'}; `liftwatch gateway {name}` sends them again")
+
+
+@simulate_app.callback(invoke_without_command=True)
+def simulate(
+    context: typer.Context,
+    lifts: Annotated[int, typer.Option(help="Size of the city.")] = 1000,
+    days: Annotated[float, typer.Option(help="How long, in days; 0.01 is a quarter of an hour.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
+    scenario: Annotated[str, typer.Option(help="What happens: life, demo, evening_peak, …")] = "life",
+    fault_rate: Annotated[float, typer.Option(help="Factor on all faults.")] = 1.0,
+    out: Annotated[Path | None, typer.Option(help="New folder for telemetry, usage and truth.")] = None,
+    mqtt: Annotated[str, typer.Option(help="Publish to this broker instead, through real gateways.")] = "",
+    pace: Annotated[float, typer.Option(help="With --mqtt: simulated seconds a second; 0 as fast as it goes.")] = 1.0,
+    workers: Annotated[int, typer.Option(help="Processes; the bytes do not depend on it.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Simulate a city: to Parquet files with its labelled truth, or to a broker."""
+    if context.invoked_subcommand is not None:
+        return
+    from adapters.clock import SystemClock
+    from simulator import run as simulator_run
+    from simulator.year import local_midnight
+
+    if (out is None) == (not mqtt):
+        raise Invalid("--out", "say either --out FOLDER or --mqtt URL")
+    now = SystemClock().now()
+    plan = simulator_run.Plan(
+        lifts=lifts,
+        seed=seed,
+        start=now if mqtt else local_midnight(now),
+        seconds=max(1, round(days * simulator_run.DAY_S)),
+        scenario=scenario,
+        fault_rate=fault_rate,
+    )
+    if out is not None:
+        with _progress("simulating", quiet=as_json) as progress:
+            summary = simulator_run.simulate(out, plan, workers=workers, progress=progress)
+        told = dataclasses.asdict(summary)
+    else:
+        from runtime.simulate import publish
+
+        settings = settings_module.load(mqtt_url=mqtt)
+        with _stop_signals() as stop, _progress("publishing", quiet=as_json) as progress:
+            accepted, left = publish(settings, plan, pace=pace, stop=stop, progress=progress)
+        told = {"readings": accepted, "without_receipt": left}
+    typer.echo(json.dumps(told) if as_json else ", ".join(f"{name} {value:,}" for name, value in told.items()))
+
+
+@simulate_app.command("year")
+def simulate_year(
+    out: Annotated[Path, typer.Argument(help="New folder.")],
+    lifts: Annotated[int, typer.Option(help="Size of the city.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
+    workers: Annotated[int, typer.Option(help="Processes; the bytes do not depend on it.")] = 1,
+) -> None:
+    """Simulate what a year brings at life's rates, second by second only where something happens."""
+    from adapters.clock import SystemClock
+    from simulator import year
+
+    plan = year.YearPlan(lifts=lifts, seed=seed, start=year.local_midnight(SystemClock().now()))
+    with _progress("a year") as progress:
+        records = year.simulate_year(out, plan, workers=workers, progress=progress)
+    typer.echo(f"{records:,} records of truth in {out}; `liftwatch simulate report {out}` compares them with life")
+
+
+@simulate_app.command("report")
+def simulate_report(
+    folder: Annotated[Path, typer.Argument(help="A folder made by `liftwatch simulate year`.")], as_json: AsJson = False
+) -> None:
+    """Compare a simulated year with the published figures; writes report.html and report.json beside it."""
+    from simulator.report import report
+
+    with _progress("reading", quiet=as_json) as progress:
+        result = report(folder, progress=progress)
+    typer.echo((folder / "report.json").read_text() if as_json else result.text())
 
 
 @app.command("settings")
@@ -238,6 +316,17 @@ def audit_verify(as_json: AsJson = False) -> None:
         typer.echo(f"{checked} tickets checked, {len(broken)} broken")
     if broken:
         raise typer.Exit(1)
+
+
+@contextmanager
+def _progress(what: str, *, quiet: bool = False) -> Iterator[Callable[[float], None]]:
+    """Show a bar on standard error while a person waits."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), disable=quiet, transient=True) as bar:
+        task = bar.add_task(what, total=1.0)
+        yield lambda part: bar.update(task, completed=part)
 
 
 @contextmanager

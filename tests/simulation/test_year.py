@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,12 +42,19 @@ def year(tmp_path_factory: pytest.TempPathFactory) -> Report:
     return report(out)
 
 
+# So many figures are asked at once that at 95 % each one of them lies outside by chance at every other seed.
+# Bonferroni: 99.7 % each, 2.95 standard errors instead of 1.96, keeps 95 % for all of them together.
+WIDER = 2.95 / 1.96
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MAIN_FIGURES)
 def test_a_published_figure_is_reproduced(year: Report, name: str) -> None:
     """The simulated value, or at least its interval, lies in the published range."""
     figure = next(figure for figure in year.figures if figure.published.name == name)
-    assert figure.verdict in HOLDS, f"{figure.value:.2f} [{figure.low:.2f}, {figure.high:.2f}], seed 1"
+    low = figure.value - WIDER * (figure.value - figure.low)
+    high = figure.value + WIDER * (figure.high - figure.value)
+    assert replace(figure, low=low, high=high).verdict in HOLDS, f"{figure.value:.2f} [{low:.2f}, {high:.2f}], seed 1"
 
 
 @pytest.mark.slow

@@ -222,6 +222,9 @@ def is_command(app: typer.Typer, words: list[str]) -> bool:
     groups = {group.name: group.typer_instance for group in app.registered_groups}
     if words[0] in groups:
         group = groups[words[0]]
+        callback = group.registered_callback if group else None
+        if len(words) == 1 and callback is not None and callback.invoke_without_command is True:
+            return True
         return group is not None and is_command(group, words[1:])
     return words[0].replace("-", "_") in {name.replace("-", "_") for name in names}
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from alarms.engine import Engine
 from alarms.rules import load
 from dispatch.desk import RescueDesk
 from dispatch.policy import Policy
-from lift.alarm import Alarm, Transition
+from lift.alarm import Alarm, Change, Priority, Transition
 from lift.batch import Batch, from_rows
 from lift.errors import Unavailable
 from lift.fleet import Fleet
@@ -261,6 +261,32 @@ def test_one_alarm_that_cannot_be_recorded_does_not_stop_the_others(tmp_path: Pa
     assert city.path.set_aside == 1
     assert "000001" in (city.path.failing or "")
     city.records.close()
+
+
+def test_an_emergency_is_recorded_before_a_flood(city: City) -> None:
+    """When a thousand changes wait, the trapped passenger's comes first, and a flood goes on record bit by bit."""
+    flood = [
+        Transition(
+            change=Change.RAISED,
+            lift="000002",
+            rule="contact_lost",
+            code=None,
+            priority=Priority.LOW,
+            latching=False,
+            onset=START + number,
+            at=START + number,
+        )
+        for number in range(1000)
+    ]
+    urgent = replace(flood[0], lift="000001", rule="alarm_button", priority=Priority.EMERGENCY)
+    city.path._note([*flood, urgent])
+    city.path.record(within_s=0)
+    assert city.tickets == ["000001"]
+    with city.records.read() as tx:
+        assert tx.counts()["alarms_standing"] < 200
+    for _ in range(20):
+        city.path.record(within_s=0)
+    assert city.path.save(city.state)
 
 
 def test_a_reset_at_the_desk_re_arms_the_rule(city: City) -> None:
