@@ -28,6 +28,8 @@ QUEUE_READINGS_MAX: Final = 2_000_000
 _COMMIT_READINGS_MAX: Final = 500_000
 # Wait this long for more before a commit: a commit costs much the same for one reading as for thousands.
 _GATHER_S: Final = 0.2
+# How long an intake waits for room while the store works.
+_ROOM_S: Final = 1.0
 _RETRY_S_MAX: Final = 5.0
 
 
@@ -65,14 +67,23 @@ class Keeper:
         return self._queued
 
     def put(self, intake: Intake) -> bool:
-        """Queue what was taken in; False when the queue is full, and then it is not queued."""
+        """Queue what was taken in; False when the queue is full, and then it is not queued.
+
+        A store that works but is slower than the readings come is waited for, a moment: that holds the broker
+        back. For one that fails nobody waits.
+        """
         with self._condition:
-            if self._queued and self._queued + len(intake.batch) > QUEUE_READINGS_MAX:
+            if not self._condition.wait_for(lambda: self._has_room(intake) or self.failing, _ROOM_S):
+                return False
+            if not self._has_room(intake):
                 return False
             self._queue.append(intake)
             self._queued += len(intake.batch)
             self._condition.notify_all()
             return True
+
+    def _has_room(self, intake: Intake) -> bool:
+        return not self._queued or self._queued + len(intake.batch) <= QUEUE_READINGS_MAX
 
     def take_durable(self) -> list[Delivery]:
         """Give the messages that became durable since the last call."""
@@ -95,6 +106,7 @@ class Keeper:
                 self._durable.extend(delivery for intake in intakes for delivery in intake.deliveries)
             with self._condition:
                 self._queued -= sum(len(intake.batch) for intake in intakes)
+                self._condition.notify_all()
 
     def _next(self) -> list[Intake]:
         """Wait for work and take as much as one commit should hold; nothing = closing and all is stored."""
