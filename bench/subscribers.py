@@ -55,7 +55,7 @@ class PlainLoop(Subscriber):
         self.folder = tempfile.TemporaryDirectory()
         self.store = duckdb.connect(str(Path(self.folder.name) / "plain.duckdb"))
         columns = ", ".join(f"{signal.name} DOUBLE" for signal in SIGNALS)
-        self.store.execute(f"CREATE TABLE telemetry (lift VARCHAR, at VARCHAR, {columns})")
+        self.store.execute(f'CREATE TABLE telemetry (lift VARCHAR, "at" VARCHAR, {columns})')
         self.insert = f"INSERT INTO telemetry VALUES (?, ?{', ?' * len(SIGNALS)})"  # noqa: S608 - our own names
         self.since: dict[str, str] = {}
         self.alarms = 0
