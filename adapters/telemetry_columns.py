@@ -9,7 +9,7 @@ from lift import codes as code_sets
 from lift.batch import Floats, Ints
 from lift.errors import Invalid
 from lift.signals import Signal
-from lift.wire.arrow import WIRE_TYPE
+from lift.wire.arrow import wire_type
 
 
 def signal_to_arrow(signal: Signal, values: Floats) -> pa.Array:
@@ -18,7 +18,7 @@ def signal_to_arrow(signal: Signal, values: Floats) -> pa.Array:
     some_missing = bool(missing.any())
     kept = np.where(missing, 0, values) if some_missing else values
     with np.errstate(invalid="ignore", over="ignore"):
-        narrow = kept.astype(WIRE_TYPE[signal].to_pandas_dtype(), copy=False)
+        narrow = kept.astype(wire_type(signal).to_pandas_dtype(), copy=False)
     if signal.whole and not np.array_equal(narrow, kept):
         wrong = kept[narrow != kept][0]
         raise Invalid(signal.name, f"{wrong:g} is not a whole number from {signal.low:g} to {signal.high:g}")

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from adapters.telemetry_limits import READ_ROWS_MAX
 from lift.signals import SIGNALS, Signal
-from lift.wire.arrow import WIRE_TYPE
+from lift.wire.arrow import wire_type
 
 CODES: Final = "message_codes"
 _SQL_TYPE: Final = {
@@ -24,7 +24,7 @@ _SQL_TYPE: Final = {
     pa.float64(): "DOUBLE",
 }
 IDENTITY: Final = ("lift", "at")
-COLUMNS: Final = {signal.name: _SQL_TYPE[WIRE_TYPE[signal]] for signal in SIGNALS} | {CODES: "BIGINT"}
+COLUMNS: Final = {signal.name: _SQL_TYPE[wire_type(signal)] for signal in SIGNALS} | {CODES: "BIGINT"}
 
 _WITHIN: Final = '"at" >= make_timestamp(?::BIGINT) AND "at" < make_timestamp(?::BIGINT)'
 COUNT: Final = f"SELECT count(*) AS readings FROM telemetry WHERE {_WITHIN}"

@@ -78,6 +78,10 @@ CASES: dict[str, Callable[[bool], dict[str, Any]]] = {
 }
 
 
+# Sizes are keys of some results, and numbers.
+_JSON = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS
+
+
 def main() -> None:
     """Run the cases asked for and keep what they found."""
     parser = argparse.ArgumentParser(prog="liftwatch bench", description=__doc__)
@@ -92,9 +96,9 @@ def main() -> None:
         result = {"measured_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "machine": machine()}
         result |= CASES[name](arguments.quick)
         if not arguments.quick:
-            (RESULTS / f"{name}.json").write_bytes(orjson.dumps(result, option=orjson.OPT_INDENT_2) + b"\n")
+            (RESULTS / f"{name}.json").write_bytes(orjson.dumps(result, option=_JSON) + b"\n")
         if arguments.json:
-            sys.stdout.write(orjson.dumps({name: result}).decode() + "\n")
+            sys.stdout.write(orjson.dumps({name: result}, option=_JSON).decode() + "\n")
 
 
 def machine() -> dict[str, Any]:

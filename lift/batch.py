@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lift import codes as code_sets
-from lift.signals import BY_NAME, SIGNALS, Signal
+from lift.signals import BY_NAME, Signal
 
 Floats: TypeAlias = NDArray[np.floating[Any]]
 Ints: TypeAlias = NDArray[np.int64]
@@ -76,8 +76,8 @@ class Batch:
 EMPTY = Batch((), np.empty(0, np.int32), np.empty(0, np.int64))
 
 
-def from_rows(rows: Sequence[Mapping[str, Any]]) -> Batch:
-    """Build a batch from trusted rows: `lift`, `at` (µs) and any signals, by name. For people and tests.
+def from_rows(rows: Sequence[Mapping[str, Any]], catalogue: Mapping[str, Signal] = BY_NAME) -> Batch:
+    """Build a batch from trusted rows: `lift`, `at` (µs) and any signals of a catalogue. For people and tests.
 
     >>> [row for row in from_rows([{"lift": "063577", "at": 5, "passenger": 1}]).rows()]
     [{'lift': '063577', 'at': 5, 'passenger': 1}]
@@ -91,7 +91,7 @@ def from_rows(rows: Sequence[Mapping[str, Any]]) -> Batch:
         np.array([row["at"] for row in rows], np.int64),
         {
             signal: np.array([_or_nan(row.get(signal.name)) for row in rows], signal.dtype)
-            for signal in SIGNALS
+            for signal in catalogue.values()
             if signal.name in reported
         },
         np.array([_code_set(row.get("message_codes")) for row in rows], np.int64)
@@ -138,6 +138,3 @@ def _or_nan(value: float | None) -> float:
 
 def _code_set(codes: Sequence[int] | None) -> int:
     return code_sets.NOT_REPORTED if codes is None else code_sets.pack(codes)
-
-
-assert all(BY_NAME[signal.name] is signal for signal in SIGNALS)

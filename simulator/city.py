@@ -34,7 +34,7 @@ _RETROFIT: Final = 0.35
 _RESCUE_DEVICE: Final = 0.3
 
 # The bulletins' repeat offenders, and how much worse than others they are.
-_PROBLEM_LIFTS, _PROBLEM_FACTOR = 0.0008, 90.0
+_PROBLEM_LIFTS, _PROBLEM_FACTOR = 0.0008, 60.0
 
 _CODES: Final = 1_000_000
 # Coprime to a million, so that counting in these steps meets every six-digit code once.

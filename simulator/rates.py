@@ -130,11 +130,11 @@ _POWER_CUT: Final = "external/power cut"
 LIFE: Final[tuple[Rate, ...]] = (
     *_entrapments(),
     Rate(
-        kind=Kind.MAIN_POWER_LOST, cause=_POWER_CUT, a_year=0.16, pace=Pace.POWER,
+        kind=Kind.MAIN_POWER_LOST, cause=_POWER_CUT, a_year=0.2, pace=Pace.POWER,
         follows=Follows.USE, scope=Scope.BUILDING,
     ),
     Rate(
-        kind=Kind.MAIN_POWER_LOST, cause=_POWER_CUT, a_year=0.02, pace=Pace.POWER,
+        kind=Kind.MAIN_POWER_LOST, cause=_POWER_CUT, a_year=0.026, pace=Pace.POWER,
         follows=Follows.USE, scope=Scope.FEEDER,
     ),
     _fault(Kind.STUCK_EMPTY, "control system/controller", 0.05),

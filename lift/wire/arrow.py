@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
+from functools import cache, lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -26,15 +26,13 @@ _INT16_MAX: Final = 32_767
 _REMEMBER_FROM: Final = 100
 
 
+@cache
 def wire_type(signal: Signal) -> pa.DataType:
     """Give the narrowest Arrow type that holds a signal exactly."""
     if not signal.whole:
         return pa.from_numpy_dtype(signal.dtype)
     largest = max(abs(signal.low), abs(signal.high))
     return pa.int8() if largest <= _INT8_MAX else pa.int16() if largest <= _INT16_MAX else pa.int32()
-
-
-WIRE_TYPE: Final = {signal: wire_type(signal) for signal in BY_NAME.values()}
 
 
 def encode(batch: Batch, stamp: Stamp | None = None) -> bytes:
@@ -62,8 +60,8 @@ def to_table(batch: Batch) -> pa.Table:
     return pa.table(fields)
 
 
-def decode(payload: bytes) -> Frame:
-    """Read one Arrow IPC stream; raises BadFrame when it is not one or lacks `lift` or `at`."""
+def decode(payload: bytes, catalogue: Mapping[str, Signal] = BY_NAME) -> Frame:
+    """Read one Arrow IPC stream of a catalogue's columns; raises BadFrame when it is none or lacks `lift` or `at`."""
     try:
         with pa.ipc.open_stream(payload) as reader:
             table = reader.read_all()
@@ -85,10 +83,10 @@ def decode(payload: bytes) -> Frame:
             continue
         if name == "message_codes":
             codes = _codes(_column(table, name), refusals)
-        elif name in BY_NAME:
-            values = _floats(_column(table, name), BY_NAME[name], refusals)
+        elif name in catalogue:
+            values = _floats(_column(table, name), catalogue[name], refusals)
             if values is not None:
-                columns[BY_NAME[name]] = values
+                columns[catalogue[name]] = values
         else:
             unknown.append(name)
     batch = Batch(names, lift, at, columns, codes)
@@ -184,7 +182,7 @@ def _used(batch: Batch) -> tuple[Sequence[str], Slots]:
 
 
 def _to_arrow(signal: Signal, values: Floats) -> pa.Array:
-    kind = WIRE_TYPE[signal]
+    kind = wire_type(signal)
     missing = np.isnan(values)
     if not missing.any():
         return pa.array(values.astype(kind.to_pandas_dtype(), copy=False), kind)

@@ -6,7 +6,7 @@ vendor may send more than we use, but a misspelt name must show.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Any, Final
@@ -17,12 +17,12 @@ import orjson
 from lift import codes as code_sets
 from lift.batch import Batch, Floats, Ints
 from lift.errors import BadFrame
-from lift.signals import BY_NAME, SIGNALS
+from lift.signals import BY_NAME, Signal
 from lift.wire import READINGS_MAX, Frame, Refusal, Stamp
 from lift.wire.arrow import code_set, make_stamp
 
 _NUMBERS: Final = frozenset({int, float, bool, type(None)})
-_KNOWN_FIELDS: Final = frozenset(BY_NAME) | {"lift", "at", "message_codes"}
+_ALWAYS_KNOWN: Final = frozenset({"lift", "at", "message_codes"})
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _AT_MS_MAX: Final = 253_402_300_800_000  # the year 10000
 _SHOWN_CHARACTERS_MAX: Final = 40
@@ -37,10 +37,10 @@ def encode(batch: Batch, stamp: Stamp | None = None) -> bytes:
     )
 
 
-def decode(payload: bytes) -> Frame:
-    """Read one JSON message; raises BadFrame when it is not JSON of one of the three shapes."""
+def decode(payload: bytes, catalogue: Mapping[str, Signal] = BY_NAME) -> Frame:
+    """Read one JSON message of a catalogue's fields; raises BadFrame when it is not JSON of one of the three shapes."""
     rows, stamp = parse(payload)
-    return frame(rows, stamp)
+    return frame(rows, stamp, catalogue)
 
 
 def parse(payload: bytes) -> tuple[list[Any], Stamp | None]:
@@ -64,7 +64,7 @@ def parse(payload: bytes) -> tuple[list[Any], Stamp | None]:
     return body, stamp
 
 
-def frame(rows: Sequence[Any], stamp: Stamp | None = None) -> Frame:
+def frame(rows: Sequence[Any], stamp: Stamp | None = None, catalogue: Mapping[str, Signal] = BY_NAME) -> Frame:
     """Turn parsed readings into columns, refusing what is not of the catalogue's types."""
     refusals: list[Refusal] = []
     good, at = _identified(rows, refusals)
@@ -74,7 +74,7 @@ def frame(rows: Sequence[Any], stamp: Stamp | None = None) -> Frame:
     slot = {name: position for position, name in enumerate(dict.fromkeys(lifts))}
     columns = {
         signal: _floats(signal.name, fields[signal.name], good, refusals).astype(signal.dtype)
-        for signal in SIGNALS
+        for signal in catalogue.values()
         if signal.name in fields
     }
     batch = Batch(
@@ -84,7 +84,9 @@ def frame(rows: Sequence[Any], stamp: Stamp | None = None) -> Frame:
         columns,
         _codes(fields["message_codes"], good, refusals) if "message_codes" in fields else None,
     )
-    unknown = tuple(sorted(str(name)[:_SHOWN_CHARACTERS_MAX] for name in fields.keys() - _KNOWN_FIELDS))
+    unknown = tuple(
+        sorted(str(name)[:_SHOWN_CHARACTERS_MAX] for name in fields.keys() - catalogue.keys() - _ALWAYS_KNOWN)
+    )
     return Frame(batch, stamp, tuple(refusals), unknown, np.array(good, np.int64))
 
 
