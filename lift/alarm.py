@@ -21,6 +21,8 @@ class Change(StrEnum):
     """What the engine says happened to a condition."""
 
     RAISED = "raised"
+    # What was suspected has a second, independent sign now.
+    CONFIRMED = "confirmed"
     RETURNED = "returned"
 
 
@@ -50,7 +52,8 @@ class Transition:
     """A condition was raised or has returned to normal; (lift, rule, onset) is the alarm's identity.
 
     Times are µs since 1970 UTC in the readings' own time. `onset` is when the condition began to hold,
-    `at` when its on-delay (or off-delay) had passed.
+    `at` when its on-delay (or off-delay) had passed. `evidence` names the independent signs that speak for it and
+    `confidence` says how far to believe them, 0 to 1.
     """
 
     change: Change
@@ -61,6 +64,8 @@ class Transition:
     latching: bool
     onset: int
     at: int
+    confidence: float = 1.0
+    evidence: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -70,7 +75,10 @@ class Transition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alarm:
-    """One alarm as recorded. Times are µs since 1970 UTC; None = has not happened."""
+    """One alarm as recorded. Times are µs since 1970 UTC; None = has not happened.
+
+    `confirmed_at` is when a second, independent sign joined the first.
+    """
 
     key: str
     lift: str
@@ -86,6 +94,9 @@ class Alarm:
     reset_at: int | None = None
     shelved_until: int | None = None
     ticket_id: str | None = None
+    confirmed_at: int | None = None
+    confidence: float = 1.0
+    evidence: tuple[str, ...] = ()
 
     def state(self, now: int) -> AlarmState:
         """Derive the ISA-18.2 state at a moment; a shelf that has run out ends by itself."""
