@@ -16,6 +16,17 @@ class Range:
     high: float | None
     source: str
 
+    @property
+    def span(self) -> str:
+        """Spell the range, or the one figure there is; empty where nobody publishes it.
+
+        >>> Range("between 18 and 20 h", "%", 18.0, 18.0, "Wuhu 2022").span
+        '18'
+        """
+        if self.low is None or self.high is None:
+            return ""
+        return f"{self.low:,g}" if self.low == self.high else f"{self.low:,g} to {self.high:,g}"
+
 
 ENTRAPMENT_RATE: Final = Range(
     "entrapments per 10,000 lifts a year", "", 370.0, 1_600.0, "13 bulletins 2014-2023, median about 600"

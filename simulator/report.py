@@ -81,13 +81,12 @@ class Report:
 
     def text(self) -> str:
         """Give the comparison as a table for a terminal."""
-        lines = [f"{self.lifts:,} lifts, {self.years:,.3g} lift-years", ""]
+        lines = [f"{self.lifts:,} lifts, {self.years:,.0f} lift-years; intervals are for 95 %", ""]
         for figure in self.figures:
             known = figure.published
-            span = "-" if known.low is None else f"{known.low:g}-{known.high:g}"
             lines.append(
                 f"{known.name:58} {figure.value:9.2f} [{figure.low:8.2f}, {figure.high:8.2f}] {known.unit:4}"
-                f" published {span:12} {figure.verdict}"
+                f" published {known.span or '-':13} {figure.verdict}"
             )
         return "\n".join(lines)
 
@@ -137,9 +136,18 @@ def _write(directory: Path, result: Report) -> None:
         plots.span(f.published.name, f.published.unit, f.value, f.low, f.high, f.published.low, f.published.high)
         for f in result.figures
     ]
-    rows = [(f.published.name, _cell(f), f.published.source, str(f.verdict)) for f in result.figures]
+    rows = [
+        (
+            f.published.name,
+            _cell(f),
+            f"{f.published.span} {f.published.unit}" if f.published.span else "-",
+            f.published.source,
+            str(f.verdict),
+        )
+        for f in result.figures
+    ]
     page = plots.page(
-        f"Simulated beside published: {result.lifts:,} lifts, {result.years:,.3g} lift-years",
+        f"Simulated beside published 模拟与公布数据对照: {result.lifts:,} lifts, {result.years:,.0f} lift-years",
         rows,
         [plots.bars("Entrapments by local hour, %", [100.0 * part for part in result.by_hour]), *pictures],
     )
