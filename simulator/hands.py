@@ -16,7 +16,7 @@ from simulator.cars import Cars
 from simulator.ledger import Fault, Ledger
 from simulator.planned import Planned, trigger
 from simulator.plant import Plant
-from simulator.sensors import Sensors
+from simulator.sensors import DOOR_ZONE_M, Sensors
 from simulator.state import FOREVER, Phase, State
 from simulator.truth import Kind
 from simulator.wear import Wear
@@ -29,6 +29,13 @@ SELF_RELEASE: Final = 0.026
 # How many of those who are trapped press the alarm button.
 PRESSES: Final = 0.75
 EVENLY: Final = 0.5
+# Controllers of every eighth building speak the extension of Chongqing, which numbers three things anew.
+LOCAL_EVERY: Final = 8
+LOCAL: Final = {
+    Code.OVERTRAVEL_BOTTOM: Code.OVERTRAVEL_BOTTOM_LOCAL,
+    Code.OVERTRAVEL_TOP: Code.OVERTRAVEL_TOP_LOCAL,
+    Code.ENTRAPMENT: Code.ENTRAPMENT_AT_LANDING_LOCAL,
+}
 MINUTE_S: Final = 60.0
 
 
@@ -95,14 +102,24 @@ class Hands:
     def show(self, slot: int, *shown: Code) -> None:
         """Have the controller report codes, as far as it can."""
         level = self.plant.code_level[slot]
-        able = [code for code in shown if level > (code is Code.ENTRAPMENT)]
+        able = [self._spelt(slot, code) for code in shown if level > (code is Code.ENTRAPMENT)]
         if level and able:
             self.state.codes[slot] |= codes.pack(able)
 
     def hide(self, slot: int, *hidden: Code) -> None:
         """Have the controller stop reporting codes."""
         if self.plant.code_level[slot]:
-            self.state.codes[slot] &= ~codes.pack(hidden)
+            self.state.codes[slot] &= ~codes.pack([*hidden, *(LOCAL[code] for code in hidden if code in LOCAL)])
+
+    def _spelt(self, slot: int, code: Code) -> Code:
+        """Give the number by which this lift's controller calls a thing; between landings 11 is 11 everywhere."""
+        if code not in LOCAL or self.plant.building[slot] % LOCAL_EVERY:
+            return code
+        if code is not Code.ENTRAPMENT:
+            return LOCAL[code]
+        slots, height = np.array([slot]), self.state.height[[slot]]
+        landing = self.plant.height(slots, self.plant.nearest(slots, height))
+        return LOCAL[code] if abs(float(height[0] - landing[0])) < DOOR_ZONE_M else code
 
     def hold(self, fault: Fault) -> None:
         """Take the lift out of service where it is; whoever waits for it goes away."""

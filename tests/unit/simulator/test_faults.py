@@ -11,10 +11,12 @@ import pytest
 from lift import codes
 from lift import signals as s
 from lift.batch import Batch
+from lift.codes import Code
 from lift.errors import Invalid
 from lift.signals import ServiceMode
 from simulator import scenario
 from simulator.city import build_city
+from simulator.hands import LOCAL_EVERY
 from simulator.planned import Planned
 from simulator.rates import LIFE
 from simulator.simulation import Simulation
@@ -230,10 +232,33 @@ def test_the_demo_goes_on_with_a_steady_trickle() -> None:
 
 
 def test_every_code_can_happen_in_life() -> None:
-    """The rates leave out none of codes 01-11, 41, 43, 44 and 90."""
+    """The rates leave out none of codes 01-11, 41-47 and 90; 40 and 91-93 follow from them."""
     can_happen = {rate.kind for rate in LIFE} | {Kind.ALARM_CALL}
     shown = {int(CODE[kind]) for kind in can_happen if kind in CODE}
-    assert set(range(1, 12)) | {41, 43, 44, 90} <= shown
+    assert {*range(1, 12), *range(41, 48), 90} <= shown
+
+
+@pytest.mark.parametrize(
+    ("kind", "usual", "local"),
+    [
+        (Kind.OVERTRAVEL_TOP, Code.OVERTRAVEL_TOP, Code.OVERTRAVEL_TOP_LOCAL),
+        (Kind.OVERTRAVEL_BOTTOM, Code.OVERTRAVEL_BOTTOM, Code.OVERTRAVEL_BOTTOM_LOCAL),
+        (Kind.ENTRAPMENT_AT_LANDING, Code.ENTRAPMENT, Code.ENTRAPMENT_AT_LANDING_LOCAL),
+        (Kind.ENTRAPMENT_BETWEEN_LANDINGS, Code.ENTRAPMENT, Code.ENTRAPMENT),
+    ],
+)
+def test_controllers_of_one_extension_number_three_things_anew(kind: Kind, usual: Code, local: Code) -> None:
+    """The same fault is reported under the standard's number in one building, under the local one in another."""
+    for building, code in ((1, usual), (LOCAL_EVERY, local)):
+        plant = replace(UNGROUPED, building=np.full(60, building, np.int32))
+        simulation = Simulation(replace(CITY, plant=plant), seed=12, start=EVENING, fault_rate=0.0)
+        simulation.faults.prepare(Planned(at=30.0, slot=SLOT, kind=kind, cause="test", loaded=None, lasts_s=100.0))
+        shown = 0
+        for _ in range(1_500):
+            simulation.live()
+            shown |= int(simulation.state.codes[SLOT])
+        assert code in codes.unpack(shown)
+        assert {usual, local} & set(codes.unpack(shown)) == {code}
 
 
 def test_an_unknown_scenario_is_refused_with_the_known_ones() -> None:
