@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LIFTWATCH := $(BIN)/liftwatch
 
-.PHONY: run test check format bench openapi dashboards documents lock clean help
+.PHONY: run test check format bench chaos openapi dashboards documents lock clean help
 
 run: $(READY) ## start everything on this machine, with a simulated city
 	@$(LIFTWATCH) run
@@ -30,6 +30,9 @@ format: $(READY) ## put the code into its one format
 
 bench: $(READY) ## measure this machine against the recorded results
 	@$(BIN)/python -m bench
+
+chaos: $(READY) ## kill, cut and fill everything 200 times under load; prove that nothing is lost
+	@$(BIN)/python -m tests.chaos $(if $(seed),--seed $(seed)) $(if $(faults),--faults $(faults))
 
 openapi: $(READY) ## write docs/openapi.json anew
 	@$(LIFTWATCH) openapi

@@ -85,7 +85,7 @@ class MqttBus:
         inflight_max: int = 1_000,
         payload_bytes_max: int = PAYLOAD_BYTES_MAX,
         publish_wait_s: float = 4.0,
-        keep_alive_s: int = 60,
+        keep_alive_s: int = 10,
     ) -> None:
         if not client_id:
             raise Invalid("client_id", "must not be empty: the broker keeps the session under this name")

@@ -48,6 +48,15 @@ class Client:
         except urllib.error.HTTPError as refusal:
             return refusal.code, json.loads(refusal.read() or b"null")
 
+    def sample(self, metric: str) -> int:
+        """Read one figure of /metrics, its samples added up."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/metrics", headers={"Authorization": f"Bearer {self.token}"}
+        )
+        with urllib.request.urlopen(request, timeout=15) as answer:  # noqa: S310 - loopback
+            lines = answer.read().decode().splitlines()
+        return round(sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.split("{")[0].split(" ")[0] == metric))
+
     def get(self, path: str) -> Any:  # noqa: ANN401 - JSON
         """Read something that must be there."""
         status, answer = self.ask("GET", path)
