@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -41,6 +42,7 @@ def main() -> None:
     arguments = parser.parse_args()
     kinds = frozenset(Kind[name.upper()] for name in arguments.only) if arguments.only else frozenset(Kind)
     disks = _own_mounts()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     if not disks:
         kinds -= {Kind.SPOOL_DISK_FULL, Kind.STORE_DISK_FULL}
         sys.stderr.write("no small disks: mounting one is not allowed here, so no disk gets full\n")
