@@ -33,6 +33,7 @@ from lift.signals import (
     RUNNING_HOURS,
     SAFETY_CHAIN,
     SERVICE_MODE,
+    TEST_CALL_AGE,
     VIBRATION_X,
     VIBRATION_Y,
     VIBRATION_Z,
@@ -104,8 +105,9 @@ _MACHINE: Final = Row(
     (
         timeseries("Vibration 振动", highest(VIBRATION_X), highest(VIBRATION_Y), highest(VIBRATION_Z)),
         timeseries("Motor current 电动机电流", highest(MOTOR_CURRENT)),
-        timeseries("Temperatures 温度", MOTOR_TEMPERATURE, MACHINE_ROOM_TEMPERATURE),
-        timeseries("Battery 后备电池", lowest(BATTERY)),
+        timeseries("Temperatures 温度", MOTOR_TEMPERATURE, MACHINE_ROOM_TEMPERATURE, width=8),
+        timeseries("Battery 后备电池", lowest(BATTERY), width=8),
+        timeseries("Test call 测试呼叫", highest(TEST_CALL_AGE), width=8),
     ),
 )
 
