@@ -1,13 +1,22 @@
 """The spool: a gateway's messages on disk, numbered, until a receipt says that the platform has stored them.
 
 One SQLite file; an append is one transaction and is on the disk when it returns (write-ahead log,
-synchronous=FULL). Size and age are bounded: the oldest messages without an emergency in them go first, and
-every reading that goes is counted. accepted = receipted + dropped + pending, always.
+synchronous=FULL). Size and age are bounded. accepted = receipted + dropped + pending, always.
+
+What gives way when there is no room:
+- Ordinary messages, oldest first, for anything newer. They never fill the share that is kept for emergencies.
+- Never an emergency: it may be the only word of a trapped person. When emergencies alone fill the spool, whatever
+  comes then is refused and the caller told; the oldest, which tell when it began, stay.
+- On a disk that others have filled: first a ballast file of ours, so that emergencies are still written, then
+  ordinary messages in the spool. New ordinary ones are refused until the ballast fits again.
+A file that is damaged is set aside as `….damaged` for a person to look at, and a new one begun.
 """
 
 from __future__ import annotations
 
 import logging
+import math
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -21,9 +30,22 @@ from lift.wire import Stamp
 
 log = logging.getLogger(__name__)
 
+# Of the size: what ordinary messages leave free for emergencies.
+EMERGENCY_SHARE: Final = 0.25
+# Enough to fold a full write-ahead log into the file and still write a thousand small messages.
+BALLAST_BYTES: Final = 8 * 1024 * 1024
 # The log is folded into the file at this many pages (of 4 KiB) and cut back to this size afterwards.
-_WAL_PAGES: Final = 2_000
-_WAL_BYTES: Final = 16 * 1024 * 1024
+_WAL_PAGES: Final = 1_000
+_WAL_BYTES: Final = 8 * 1024 * 1024
+# On a full disk an emergency displaces twice its size and this: room comes free in whole pages only.
+_DISPLACED_MORE: Final = 16 * 1024
+# The rate of filling is that of about the last ten minutes: longer than one busy lift, shorter than a rush hour.
+_RATE_OVER_S: Final = 600.0
+_SAY_EVERY_US: Final = 60_000_000
+_HOUR_S: Final = 3600.0
+_HOUR_US: Final = 3_600_000_000
+_DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_PRIMARY_CODE: Final = 0xFF
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS message (
@@ -45,6 +67,7 @@ CREATE TABLE IF NOT EXISTS state (
     dropped INTEGER NOT NULL
 );
 """
+_MESSAGE: Final = "seq, kind, payload, readings, emergency"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +77,19 @@ class Spooled:
     seq: int
     kind: str
     payload: bytes
+    readings: int
+    emergency: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """What waits for a receipt. `oldest_at` in µs since 1970 UTC, None when nothing waits."""
+    """What waits for a receipt; `emergencies` counts messages. `oldest_at` in µs since 1970 UTC, None for nothing."""
 
     messages: int
     readings: int
     bytes: int
+    emergencies: int
+    emergency_bytes: int
     oldest_at: int | None
 
 
@@ -70,9 +97,33 @@ class Pending:
 class Counts:
     """Readings since the spool was made."""
 
-    accepted: int
-    receipted: int
-    dropped: int
+    accepted: int = 0
+    receipted: int = 0
+    dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What the file holds and has counted, remembered so that nobody has to ask the file."""
+
+    next_seq: int = 1
+    messages: int = 0
+    readings: int = 0
+    bytes: int = 0
+    emergencies: int = 0
+    emergency_bytes: int = 0
+    counts: Counts = Counts()
+
+    def without(self, messages: int, readings: int, size: int, *, emergency: bool) -> _Held:
+        """Give this less so many messages of one sort."""
+        return replace(
+            self,
+            messages=self.messages - messages,
+            readings=self.readings - readings,
+            bytes=self.bytes - size,
+            emergencies=self.emergencies - messages * emergency,
+            emergency_bytes=self.emergency_bytes - size * emergency,
+        )
 
 
 class Spool:
@@ -82,101 +133,149 @@ class Spool:
     differ from every name used before, so make it by chance. Any thread may call.
     """
 
-    def __init__(self, path: Path, *, bytes_max: int, age_max_us: int, fresh_epoch: str) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        bytes_max: int,
+        age_max_us: int,
+        fresh_epoch: str,
+        emergency_share: float = EMERGENCY_SHARE,
+        ballast_bytes: int = BALLAST_BYTES,
+    ) -> None:
         self._path = path
         self._bytes_max = bytes_max
+        self._ordinary_max = bytes_max - int(bytes_max * emergency_share)
         self._age_max_us = age_max_us
+        self._fresh_epoch = fresh_epoch
+        self._ballast = path.with_name(path.name + ".ballast")
+        self._ballast_bytes = ballast_bytes
         self._lock = threading.Lock()
+        self._broken = False
+        self._held = _Held()
+        # Files set aside as damaged since the start.
+        self.damaged = 0
+        self._fill = _Fill()
+        self._said_at = -_SAY_EVERY_US
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._named_errors():
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
-            self._db.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
-            self._db.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
-            self._db.executescript(_SCHEMA)
-            self._db.execute("INSERT OR IGNORE INTO state VALUES (1, ?, 1, 0, 0, 0)", (fresh_epoch,))
-            row = self._db.execute("SELECT epoch, next_seq, accepted, receipted, dropped FROM state").fetchone()
-            waiting = self._db.execute("SELECT COUNT(*), TOTAL(readings), TOTAL(bytes) FROM message").fetchone()
-        self.epoch: str = row[0]
-        self._next_seq: int = row[1]
-        self._counts = Counts(*row[2:])
-        self._messages, self._readings, self._bytes = (int(value) for value in waiting)
+            try:
+                self._open()
+            except sqlite3.DatabaseError as error:
+                if not _is_damage(error):
+                    raise
+                self._begin_anew()
+        with suppress(OSError):
+            self._load_ballast()
+
+    # ------------------------------------------------------------------------------------- figures
 
     @property
     def last_seq(self) -> int:
         """The highest number given so far, 0 for none."""
-        return self._next_seq - 1
+        return self._held.next_seq - 1
 
     @property
     def pending(self) -> Pending:
         """What waits for a receipt."""
         with self._lock, self._named_errors():
+            self._heal()
             oldest = self._db.execute("SELECT at FROM message ORDER BY seq LIMIT 1").fetchone()
-        return Pending(self._messages, self._readings, self._bytes, oldest[0] if oldest else None)
+            held = self._held
+        return Pending(
+            held.messages,
+            held.readings,
+            held.bytes,
+            held.emergencies,
+            held.emergency_bytes,
+            oldest[0] if oldest else None,
+        )
 
     @property
     def counts(self) -> Counts:
         """Readings accepted, receipted and dropped since the spool was made."""
-        return self._counts
+        return self._held.counts
+
+    def hours_left(self, now: int) -> float:
+        """Say for how many hours more messages fit at the present rate if no receipt came from now (µs) on.
+
+        Counts from what is free at this moment, until the first ordinary message would have to go: for want of
+        room, or for its age.
+        """
+        with self._lock, self._named_errors():
+            self._heal()
+            oldest = self._db.execute("SELECT at FROM message WHERE emergency = 0 ORDER BY seq LIMIT 1").fetchone()
+            held, a_second = self._held, self._fill.bytes_a_second(now)
+        age_us = max(0, now - oldest[0]) if oldest else 0
+        by_age = max(0.0, (self._age_max_us - age_us) / _HOUR_US)
+        free = min(self._ordinary_max - (held.bytes - held.emergency_bytes), self._bytes_max - held.bytes)
+        return min(by_age, max(0, free) / a_second / _HOUR_S) if a_second > 0 else by_age
+
+    # ------------------------------------------------------------------------------------ messages
 
     def append(
         self, kind: str, encode: Callable[[Stamp], bytes], *, readings: int, at: int, emergency: bool = False
     ) -> Stamp:
         """Number a message, encode it with its number and write it; on the disk when this returns.
 
-        Drops what no longer fits. Raises Invalid for a message larger than the spool, Unavailable when the
-        disk refuses; then, and when `encode` raises, nothing has changed and no number is used up.
+        Drops ordinary messages that no longer fit. Raises Invalid for a message larger than its share of the spool,
+        Unavailable when emergencies have filled it or the disk refuses; then, and when `encode` raises, nothing
+        has changed and no number is used up.
         """
         with self._lock:
-            stamp = Stamp(self.epoch, self._next_seq)
+            self._heal()
+            stamp = Stamp(self.epoch, self._held.next_seq)
             payload = encode(stamp)
-            if len(payload) > self._bytes_max:
-                raise Invalid("spool", f"a message of {len(payload)} bytes in a spool of {self._bytes_max}")
-            with self._transaction():
-                self._make_room(len(payload), at - self._age_max_us)
-                self._db.execute(
-                    "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (stamp.seq, kind, at, readings, len(payload), emergency, payload),
-                )
-                self._next_seq += 1
-                self._messages += 1
-                self._readings += readings
-                self._bytes += len(payload)
-                self._counts = replace(self._counts, accepted=self._counts.accepted + readings)
+            size = len(payload)
+            limit = self._bytes_max if emergency else self._ordinary_max
+            if size > limit:
+                raise Invalid("spool", f"a message of {size} bytes in a spool of {limit}")
+            if self._held.emergency_bytes + size > self._bytes_max:
+                raise Unavailable(f"the spool {self._path}", "it is full of emergencies without a receipt")
+            row = (stamp.seq, kind, at, readings, size, emergency, payload)
+            if not emergency:
+                self._refuse_without_ballast()
+            try:
+                self._insert(row, displaces=0)
+            except Unavailable as error:
+                if not emergency:
+                    raise
+                log.warning("making room for an emergency: %s", error)
+                self._relieve()
+                self._insert(row, displaces=2 * size + _DISPLACED_MORE)
+            self._fill.add(size, at)
         return stamp
 
     def unsent(self, after_seq: int, most: int) -> list[Spooled]:
         """Give the first `most` messages numbered above `after_seq`, ascending."""
-        with self._lock, self._named_errors():
-            rows = self._db.execute(
-                "SELECT seq, kind, payload FROM message WHERE seq > ? ORDER BY seq LIMIT ?", (after_seq, most)
-            ).fetchall()
-        return [Spooled(*row) for row in rows]
+        return self._select("seq > ? ORDER BY seq LIMIT ?", (after_seq, most))
+
+    def emergencies(self, after_seq: int, most: int) -> list[Spooled]:
+        """Give the first `most` messages with an emergency numbered above `after_seq`, ascending."""
+        return self._select("emergency = 1 AND seq > ? ORDER BY seq LIMIT ?", (after_seq, most))
 
     def message(self, seq: int) -> Spooled | None:
         """Give one message, None when it has been receipted or dropped."""
-        found = self.unsent(seq - 1, 1)
-        return found[0] if found and found[0].seq == seq else None
+        found = self._select("seq = ?", (seq,))
+        return found[0] if found else None
 
     def receipted(self, epoch: str, ranges: Sequence[tuple[int, int]]) -> int:
         """Delete the messages that a receipt names, both ends included, and count them.
 
         Raises Invalid, with nothing deleted, for another epoch or numbers that were never given.
         """
-        if epoch != self.epoch:
-            raise Invalid("epoch", f"{epoch!r} is not this spool's, {self.epoch!r}")
         with self._lock:
+            self._heal()
+            if epoch != self.epoch:
+                raise Invalid("epoch", f"{epoch!r} is not this spool's, {self.epoch!r}")
             for first, last in ranges:
                 if not 0 < first <= last <= self.last_seq:
                     raise Invalid("stored", f"[{first}, {last}] is not a range within 1 to {self.last_seq}")
-            before = self._messages
+            before = self._held.messages
             with self._transaction():
                 for first, last in ranges:
-                    readings = self._delete("seq BETWEEN ? AND ?", (first, last))
-                    self._counts = replace(self._counts, receipted=self._counts.receipted + readings)
-            return before - self._messages
+                    self._delete_receipted(first, last)
+            return before - self._held.messages
 
     def close(self) -> None:
         """Let go of the file."""
@@ -185,54 +284,81 @@ class Spool:
 
     # ------------------------------------------------------------------------------- lock is held
 
-    def _make_room(self, size: int, oldest_at: int) -> None:
-        dropped = self._delete("emergency = 0 AND at < ?", (oldest_at,))
-        excess = self._bytes + size - self._bytes_max
-        if excess > 0:
-            for emergency in (0, 1):
-                last = None
-                for seq, held in self._db.execute(
-                    "SELECT seq, bytes FROM message WHERE emergency = ? ORDER BY seq", (emergency,)
-                ):
-                    if excess <= 0:
-                        break
-                    last, excess = seq, excess - held
-                if last is not None:
-                    dropped += self._delete("emergency = ? AND seq <= ?", (emergency, last))
-        if dropped:
-            self._counts = replace(self._counts, dropped=self._counts.dropped + dropped)
-            log.warning("the spool is full or its messages too old: %d readings dropped", dropped)
+    def _select(self, which: str, values: tuple[int, ...]) -> list[Spooled]:
+        with self._lock, self._named_errors():
+            self._heal()
+            rows = self._db.execute(f"SELECT {_MESSAGE} FROM message WHERE {which}", values).fetchall()  # noqa: S608 - no input
+        return [Spooled(seq, kind, payload, held, bool(urgent)) for seq, kind, payload, held, urgent in rows]
 
-    def _delete(self, which: str, values: tuple[int, ...]) -> int:
-        """Delete messages by a condition of ours and give the number of their readings."""
-        totals = self._db.execute(
-            f"SELECT COUNT(*), TOTAL(readings), TOTAL(bytes) FROM message WHERE {which}",  # noqa: S608 - no input
-            values,
-        ).fetchone()
-        messages, readings, size = (int(value) for value in totals)
+    def _insert(self, row: tuple[int, str, int, int, int, bool, bytes], *, displaces: int) -> None:
+        """Write one message, in place of ordinary ones of at least `displaces` bytes and of what does not fit."""
+        seq, _, at, readings, size, emergency, _ = row
+        with self._transaction():
+            self._make_room(size, at - self._age_max_us, emergency=emergency, displaces=displaces)
+            self._db.execute("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            held = self._held.without(-1, -readings, -size, emergency=emergency)
+            counts = replace(held.counts, accepted=held.counts.accepted + readings)
+            self._held = replace(held, next_seq=seq + 1, counts=counts)
+
+    def _make_room(self, size: int, oldest_at: int, *, emergency: bool, displaces: int) -> None:
+        """Drop ordinary messages, oldest first: those too old, and as many as it takes."""
+        held = self._held
+        excess = held.bytes + size - self._bytes_max
+        if not emergency:
+            excess = max(excess, held.bytes - held.emergency_bytes + size - self._ordinary_max)
+        excess = max(excess, displaces)
+        last, messages, readings, freed = 0, 0, 0, 0
+        for seq, at, rows, held_bytes in self._db.execute(
+            "SELECT seq, at, readings, bytes FROM message WHERE emergency = 0 ORDER BY seq"
+        ):
+            if freed >= excess and at >= oldest_at:
+                break
+            last, messages, readings, freed = seq, messages + 1, readings + rows, freed + held_bytes
         if messages:
-            self._db.execute(f"DELETE FROM message WHERE {which}", values)  # noqa: S608 - no input
-            self._messages -= messages
-            self._readings -= readings
-            self._bytes -= size
-        return readings
+            self._db.execute("DELETE FROM message WHERE emergency = 0 AND seq <= ?", (last,))
+            held = held.without(messages, readings, freed, emergency=False)
+            self._held = replace(held, counts=replace(held.counts, dropped=held.counts.dropped + readings))
+            self._say_dropped(oldest_at)
+
+    def _say_dropped(self, oldest_at: int) -> None:
+        """Log that readings go: a full spool drops something at every append, and a line a minute says as much."""
+        now = oldest_at + self._age_max_us
+        if not 0 <= now - self._said_at < _SAY_EVERY_US:
+            self._said_at = now
+            log.warning(
+                "the spool %s is full or its messages too old: %d readings dropped so far",
+                self._path,
+                self._held.counts.dropped,
+            )
+
+    def _delete_receipted(self, first: int, last: int) -> None:
+        found = self._db.execute(
+            "SELECT emergency, COUNT(*), SUM(readings), SUM(bytes) FROM message WHERE seq BETWEEN ? AND ?"
+            " GROUP BY emergency",
+            (first, last),
+        ).fetchall()
+        for emergency, messages, readings, size in found:
+            held = self._held.without(messages, readings, size, emergency=bool(emergency))
+            self._held = replace(held, counts=replace(held.counts, receipted=held.counts.receipted + readings))
+        if found:
+            self._db.execute("DELETE FROM message WHERE seq BETWEEN ? AND ?", (first, last))
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         """Write all or nothing: to the file and to what we remember of it."""
-        before = (self._next_seq, self._messages, self._readings, self._bytes, self._counts)
+        before = self._held
         try:
             with self._named_errors():
                 self._db.execute("BEGIN IMMEDIATE")
                 yield
-                counts = self._counts
+                counts = self._held.counts
                 self._db.execute(
                     "UPDATE state SET next_seq = ?, accepted = ?, receipted = ?, dropped = ?",
-                    (self._next_seq, counts.accepted, counts.receipted, counts.dropped),
+                    (self._held.next_seq, counts.accepted, counts.receipted, counts.dropped),
                 )
                 self._db.execute("COMMIT")
         except BaseException:
-            self._next_seq, self._messages, self._readings, self._bytes, self._counts = before
+            self._held = before
             with suppress(sqlite3.Error):  # a disk that fails here has said so already
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
@@ -243,4 +369,104 @@ class Spool:
         try:
             yield
         except sqlite3.Error as error:
+            self._broken |= _is_damage(error)
             raise Unavailable(f"the spool {self._path}", error) from error
+
+    # ------------------------------------------------------------------------- the file and the disk
+
+    def _open(self) -> None:
+        self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=5)
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = FULL")
+        self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        self._db.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
+        self._db.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
+        self._db.executescript(_SCHEMA)
+        fresh = f"{self._fresh_epoch}.{self.damaged}" if self.damaged else self._fresh_epoch
+        self._db.execute("INSERT OR IGNORE INTO state VALUES (1, ?, 1, 0, 0, 0)", (fresh,))
+        self.epoch, next_seq, *counts = self._db.execute(
+            "SELECT epoch, next_seq, accepted, receipted, dropped FROM state"
+        ).fetchone()
+        self._held = _Held(next_seq=next_seq, counts=Counts(*counts))
+        for emergency, messages, readings, size in self._db.execute(
+            "SELECT emergency, COUNT(*), SUM(readings), SUM(bytes) FROM message GROUP BY emergency"
+        ):
+            self._held = self._held.without(-messages, -readings, -size, emergency=bool(emergency))
+
+    def _heal(self) -> None:
+        """Go on with a new file when the old one has turned out damaged; raises Unavailable."""
+        if self._broken:
+            with self._named_errors():
+                self._begin_anew()
+            self._broken = False
+
+    def _begin_anew(self) -> None:
+        """Set a damaged file aside, in place of one set aside earlier, and begin a new one with a new epoch."""
+        with suppress(sqlite3.Error):
+            self._db.close()
+        aside = self._path.with_name(self._path.name + ".damaged")
+        with suppress(OSError):
+            for ending in ("", "-wal"):
+                Path(f"{aside}{ending}").unlink(missing_ok=True)
+                if Path(f"{self._path}{ending}").exists():
+                    Path(f"{self._path}{ending}").rename(f"{aside}{ending}")
+        self.damaged += 1
+        log.error("the spool %s is damaged: kept as %s, and a new one begun", self._path, aside.name)
+        self._open()
+
+    def _load_ballast(self) -> None:
+        """Take up the room that is kept for emergencies; raises OSError when the disk has not got it."""
+        if self._ballast_bytes and not self._ballast.exists():
+            try:
+                with self._ballast.open("wb") as file:
+                    os.posix_fallocate(file.fileno(), 0, self._ballast_bytes)
+            except OSError:
+                self._ballast.unlink(missing_ok=True)
+                raise
+
+    def _refuse_without_ballast(self) -> None:
+        """Keep the last of a full disk for emergencies."""
+        try:
+            self._load_ballast()
+        except OSError as error:
+            raise Unavailable(f"the spool {self._path}", f"the disk is full but for emergencies: {error}") from error
+
+    def _relieve(self) -> None:
+        """Give the disk back what we can without losing a message."""
+        with suppress(OSError):
+            self._ballast.unlink(missing_ok=True)
+        with suppress(sqlite3.Error):
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+class _Fill:
+    """The rate at which bytes come, as an average that forgets; right from the first minute on."""
+
+    def __init__(self) -> None:
+        self._sum = 0.0
+        self._since: int | None = None
+        self._at = 0
+
+    def add(self, size: int, at: int) -> None:
+        if self._since is None:
+            self._since = self._at = at
+        self._decay(at)
+        self._sum += size
+
+    def bytes_a_second(self, now: int) -> float:
+        if self._since is None:
+            return 0.0
+        self._decay(now)
+        # So much of the average's memory has been filled since we began; at least a second of it.
+        lasted_s = max(1.0, (self._at - self._since) / 1e6)
+        return self._sum / (_RATE_OVER_S * -math.expm1(-lasted_s / _RATE_OVER_S))
+
+    def _decay(self, now: int) -> None:
+        if now > self._at:
+            self._sum *= math.exp((self._at - now) / 1e6 / _RATE_OVER_S)
+            self._at = now
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    code: int = getattr(error, "sqlite_errorcode", 0) or 0
+    return code & _PRIMARY_CODE in _DAMAGED
