@@ -7,8 +7,9 @@ What gives way when there is no room:
 - Ordinary messages, oldest first, for anything newer. They never fill the share that is kept for emergencies.
 - Never an emergency: it may be the only word of a trapped person. When emergencies alone fill the spool, whatever
   comes then is refused and the caller told; the oldest, which tell when it began, stay.
-- On a disk that others have filled: first a ballast file of ours, so that emergencies are still written, then
-  ordinary messages in the spool. New ordinary ones are refused until the ballast fits again.
+- On a disk that others have filled, a ballast file of ours goes first, so that what the log holds can be folded in.
+  Until it fits again the file does not grow: emergencies take the pages of ordinary messages, ordinary ones what
+  receipts have made free, or they are refused. Receipts are still written, for the log has its room from the start.
 A file that is damaged is set aside as `….damaged` for a person to look at, and a new one begun.
 """
 
@@ -32,16 +33,18 @@ log = logging.getLogger(__name__)
 
 # Of the size: what ordinary messages leave free for emergencies.
 EMERGENCY_SHARE: Final = 0.25
-# Enough to fold a full write-ahead log into the file and still write a thousand small messages.
-BALLAST_BYTES: Final = 8 * 1024 * 1024
+# Enough to fold a full write-ahead log into the file, with the largest message in it.
+BALLAST_BYTES: Final = 16 * 1024 * 1024
 # The log is folded into the file at this many pages (of 4 KiB) and cut back to this size afterwards.
 _WAL_PAGES: Final = 1_000
 _WAL_BYTES: Final = 8 * 1024 * 1024
+_PAGES_MAX: Final = 2**30
 # On a full disk an emergency displaces twice its size and this: room comes free in whole pages only.
 _DISPLACED_MORE: Final = 16 * 1024
 # The rate of filling is that of about the last ten minutes: longer than one busy lift, shorter than a rush hour.
 _RATE_OVER_S: Final = 600.0
 _SAY_EVERY_US: Final = 60_000_000
+_TRY_EVERY_US: Final = 10_000_000
 _HOUR_S: Final = 3600.0
 _HOUR_US: Final = 3_600_000_000
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
@@ -157,6 +160,9 @@ class Spool:
         self.damaged = 0
         self._fill = _Fill()
         self._said_at = -_SAY_EVERY_US
+        self._tried_at = -_TRY_EVERY_US
+        # Whether there is no ballast and the file may not grow.
+        self._ballast_given = ballast_bytes > 0
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._named_errors():
             try:
@@ -165,10 +171,18 @@ class Spool:
                 if not _is_damage(error):
                     raise
                 self._begin_anew()
+        # A ballast from before says nothing of the new log's room.
         with suppress(OSError):
-            self._load_ballast()
+            self._ballast.unlink(missing_ok=True)
+            if ballast_bytes:
+                self._load_ballast()
 
     # ------------------------------------------------------------------------------------- figures
+
+    @property
+    def disk_full(self) -> bool:
+        """Whether the disk has no room but for emergencies and for what receipts make free."""
+        return self._ballast_given
 
     @property
     def last_seq(self) -> int:
@@ -233,14 +247,12 @@ class Spool:
             if self._held.emergency_bytes + size > self._bytes_max:
                 raise Unavailable(f"the spool {self._path}", "it is full of emergencies without a receipt")
             row = (stamp.seq, kind, at, readings, size, emergency, payload)
-            if not emergency:
-                self._refuse_without_ballast()
+            self._try_ballast(at)
             try:
                 self._insert(row, displaces=0)
-            except Unavailable as error:
+            except Unavailable:
                 if not emergency:
                     raise
-                log.warning("making room for an emergency: %s", error)
                 self._relieve()
                 self._insert(row, displaces=2 * size + _DISPLACED_MORE)
             self._fill.add(size, at)
@@ -272,9 +284,11 @@ class Spool:
                 if not 0 < first <= last <= self.last_seq:
                     raise Invalid("stored", f"[{first}, {last}] is not a range within 1 to {self.last_seq}")
             before = self._held.messages
-            with self._transaction():
-                for first, last in ranges:
-                    self._delete_receipted(first, last)
+            try:
+                self._delete_receipted(ranges)
+            except Unavailable:
+                self._relieve()
+                self._delete_receipted(ranges)
             return before - self._held.messages
 
     def close(self) -> None:
@@ -331,17 +345,20 @@ class Spool:
                 self._held.counts.dropped,
             )
 
-    def _delete_receipted(self, first: int, last: int) -> None:
-        found = self._db.execute(
-            "SELECT emergency, COUNT(*), SUM(readings), SUM(bytes) FROM message WHERE seq BETWEEN ? AND ?"
-            " GROUP BY emergency",
-            (first, last),
-        ).fetchall()
-        for emergency, messages, readings, size in found:
-            held = self._held.without(messages, readings, size, emergency=bool(emergency))
-            self._held = replace(held, counts=replace(held.counts, receipted=held.counts.receipted + readings))
-        if found:
-            self._db.execute("DELETE FROM message WHERE seq BETWEEN ? AND ?", (first, last))
+    def _delete_receipted(self, ranges: Sequence[tuple[int, int]]) -> None:
+        with self._transaction():
+            for span in ranges:
+                found = self._db.execute(
+                    "SELECT emergency, COUNT(*), SUM(readings), SUM(bytes) FROM message WHERE seq BETWEEN ? AND ?"
+                    " GROUP BY emergency",
+                    span,
+                ).fetchall()
+                for emergency, messages, readings, size in found:
+                    held = self._held.without(messages, readings, size, emergency=bool(emergency))
+                    counts = replace(held.counts, receipted=held.counts.receipted + readings)
+                    self._held = replace(held, counts=counts)
+                if found:
+                    self._db.execute("DELETE FROM message WHERE seq BETWEEN ? AND ?", span)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -384,6 +401,8 @@ class Spool:
         self._db.executescript(_SCHEMA)
         fresh = f"{self._fresh_epoch}.{self.damaged}" if self.damaged else self._fresh_epoch
         self._db.execute("INSERT OR IGNORE INTO state VALUES (1, ?, 1, 0, 0, 0)", (fresh,))
+        # A write, so that there is a log that can be given its room.
+        self._db.execute("UPDATE state SET one = one")
         self.epoch, next_seq, *counts = self._db.execute(
             "SELECT epoch, next_seq, accepted, receipted, dropped FROM state"
         ).fetchone()
@@ -415,28 +434,45 @@ class Spool:
         self._open()
 
     def _load_ballast(self) -> None:
-        """Take up the room that is kept for emergencies; raises OSError when the disk has not got it."""
-        if self._ballast_bytes and not self._ballast.exists():
-            try:
-                with self._ballast.open("wb") as file:
-                    os.posix_fallocate(file.fileno(), 0, self._ballast_bytes)
-            except OSError:
-                self._ballast.unlink(missing_ok=True)
-                raise
-
-    def _refuse_without_ballast(self) -> None:
-        """Keep the last of a full disk for emergencies."""
+        """Take up the room that is kept for a full disk; raises OSError when the disk has not got it."""
         try:
-            self._load_ballast()
-        except OSError as error:
-            raise Unavailable(f"the spool {self._path}", f"the disk is full but for emergencies: {error}") from error
+            _take_up(self._ballast, self._ballast_bytes)
+            log_file = Path(f"{self._path}-wal")
+            if log_file.exists():
+                # Zeros behind its last frame are no frames, so the log may have its room before it needs it.
+                _take_up(log_file, _WAL_PAGES * 4096)
+        except OSError:
+            self._ballast.unlink(missing_ok=True)
+            raise
+        with self._named_errors():
+            self._db.execute(f"PRAGMA max_page_count = {_PAGES_MAX}")
+        self._ballast_given = False
+
+    def _try_ballast(self, now: int) -> None:
+        """Look now and then whether a full disk has room again, and let the file grow if it has."""
+        if self._ballast_given and not 0 <= now - self._tried_at < _TRY_EVERY_US:
+            self._tried_at = now
+            with suppress(OSError):
+                self._load_ballast()
 
     def _relieve(self) -> None:
-        """Give the disk back what we can without losing a message."""
+        """Give up the ballast, fold the log into the file, and let the file grow no more until the ballast fits."""
+        if not self._ballast_bytes:
+            return
+        if not self._ballast_given:
+            log.error("the disk of the spool %s is full: what is left is for emergencies", self._path)
+        self._ballast_given = True
         with suppress(OSError):
             self._ballast.unlink(missing_ok=True)
         with suppress(sqlite3.Error):
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._db.execute("PRAGMA wal_checkpoint(RESTART)")
+            pages = self._db.execute("PRAGMA page_count").fetchone()[0]
+            self._db.execute(f"PRAGMA max_page_count = {pages}")
+
+
+def _take_up(file: Path, size: int) -> None:
+    with file.open("ab") as opened:
+        os.posix_fallocate(opened.fileno(), 0, size)
 
 
 class _Fill:

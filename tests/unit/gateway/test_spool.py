@@ -318,34 +318,34 @@ def test_ordinary_readings_never_take_the_share_of_emergencies(tmp_path: Path) -
     spool.close()
 
 
-def test_an_emergency_takes_the_place_of_ordinary_readings_on_a_full_disk(tmp_path: Path) -> None:
-    """Others have filled the disk: no page is left to grow by, and the cry for help is written all the same."""
-    spool = open_spool(tmp_path / "s.db", bytes_max=10**6, age_max_us=10**9, ballast=100_000)
-    fill(spool, 20, size=5_000)
-    pages = spool._db.execute("PRAGMA page_count").fetchone()[0]
-    spool._db.execute(f"PRAGMA max_page_count = {pages}")
-    with pytest.raises(Unavailable, match="full"):
-        fill(spool, 1, size=9_000)
-    assert (tmp_path / "s.db.ballast").stat().st_size == 100_000
-    fill(spool, 1, size=9_000, emergency=True)
-    assert not (tmp_path / "s.db.ballast").exists(), "the ballast goes first"
-    assert seqs(spool) == [*range(8, 21), 21], "the oldest made room, and some to spare"
-    assert spool.counts.accepted == 21 == spool.counts.dropped + spool.pending.readings
-    spool.close()
-
-
-def test_ordinary_readings_are_refused_until_the_ballast_fits_again(tmp_path: Path) -> None:
-    """The last of a full disk is for emergencies; once there is room, everything goes on by itself."""
+def test_on_a_full_disk_emergencies_and_receipts_are_still_written(tmp_path: Path) -> None:
+    """Others have filled it: an emergency takes ordinary pages, a receipt makes room, and then it all goes on."""
     path = tmp_path / "s.db"
-    spool = open_spool(path, bytes_max=10**6, ballast=200_000)
-    fill(spool, 1)
-    spool._relieve()
-    with full_disk(path, after=100_000):
-        with pytest.raises(Unavailable, match="full but for emergencies"):
-            fill(spool, 1)
-        fill(spool, 1, emergency=True)
-    fill(spool, 1)
-    assert seqs(spool) == [1, 2, 3]
+    spool = open_spool(path, bytes_max=10**6, age_max_us=10**9, ballast=8_000_000)
+    fill(spool, 20, size=5_000)
+    ballast = tmp_path / "s.db.ballast"
+    assert ballast.stat().st_size == 8_000_000
+    spool._db.execute(f"PRAGMA max_page_count = {spool._db.execute('PRAGMA page_count').fetchone()[0]}")
+    with full_disk(path):
+        with pytest.raises(Unavailable, match="full"):
+            fill(spool, 1, size=9_000)
+        assert ballast.exists(), "it is for emergencies"
+        fill(spool, 1, size=9_000, emergency=True)
+        assert not ballast.exists()
+        assert spool.disk_full
+        assert seqs(spool) == [*range(8, 21), 21], "the oldest made room, and some to spare"
+        while True:
+            try:
+                fill(spool, 1, size=5_000)
+            except Unavailable:
+                break
+        full = seqs(spool)
+        assert spool.receipted("e1", [(8, 12)]) == 5
+        fill(spool, 3, size=5_000)
+        assert seqs(spool) == [*full[5:], *range(full[-1] + 1, full[-1] + 4)], "in the pages that the receipt freed"
+    fill(spool, 1, at=10**8)
+    assert ballast.exists()
+    assert spool.counts.accepted == spool.counts.receipted + spool.counts.dropped + spool.pending.readings
     spool.close()
 
 
