@@ -5,21 +5,22 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any, Final, Literal
 
 import numpy as np
 import orjson
 
+from gateway.requests import Requests, json_object
+from gateway.sender import BACKFILL_A_SECOND, RESEND_AFTER_S, WINDOW, Sender
 from gateway.spool import Spool, Spooled
-from lift import codes as code_sets
+from gateway.watch import emergencies
+from lift import batch as batches
 from lift.batch import Batch, Mask
-from lift.codes import Code
 from lift.errors import Invalid, LiftError, Unavailable
 from lift.metrics import Metric
 from lift.ports import Bus, Message, Timepiece
-from lift.signals import ALARM_BUTTON
 from lift.topics import GATEWAY_NAME, RECEIPT, REQUEST, STATUS, TELEMETRY, parse, topic
 from lift.wire import PAYLOAD_BYTES_MAX, READINGS_MAX, Stamp, arrow, json
 
@@ -33,14 +34,13 @@ STATUS_EVERY_S: Final = 60.0
 PUMP_WAIT_S: Final = 0.05
 INCOMING_MOST: Final = 100
 RANGES_MAX: Final = 10_000
-
-# Readings that the spool gives up last: somebody may be trapped or hurt.
-EMERGENCY_CODES: Final = code_sets.pack(
-    [Code.ENTRAPMENT, Code.ENTRAPMENT_AT_LANDING_LOCAL, Code.ALARM_BUTTON, Code.UNINTENDED_CAR_MOVEMENT]
-)
-
-# Everything that may be asked of a gateway. It watches; nothing that reaches it may move a lift.
-ALLOWED_REQUESTS: Final = frozenset({"comfort_message", "test_call", "report_interval"})
+# Readings that come faster than this are written together: a write costs the disk as much as two hundred readings.
+COLLECT_S: Final = 0.05
+COLLECT_READINGS_MAX: Final = 5_000
+# Before this a machine's clock has never been set: it has no battery, and thinks it is 1970 or its maker's last day.
+_CLOCK_SET_FROM: Final = 1_767_225_600_000_000  # 2026-01-01
+_CLOCK_STEP_US: Final = 2_000_000
+_SAY_HOURS_EVERY_S: Final = 3600.0
 
 
 def last_will(name: str) -> Message:
@@ -49,10 +49,25 @@ def last_will(name: str) -> Message:
 
 
 def birth(name: str, spool: Spool, clock: Timepiece, *, version: str) -> Callable[[], Message]:
-    """Give what makes a gateway's retained status at each connection, taking its last will back."""
+    """Give what makes a gateway's retained status at each connection, taking its last will back.
+
+    `spooled` counts messages without a receipt, `oldest` is the time of the first of them (µs since 1970 UTC, null
+    for none), `dropped` counts readings given up since the spool was made, `hours_left` says for how long the spool
+    would hold without a line at the present rate, and `disk_full` that only emergencies still have room on the disk.
+    """
 
     def status() -> Message:
-        told = {"online": True, "at": clock.now(), "version": version, "spooled": spool.pending.messages}
+        now, pending = clock.now(), spool.pending
+        told = {
+            "online": True,
+            "at": now,
+            "version": version,
+            "spooled": pending.messages,
+            "hours_left": round(spool.hours_left(now), 1),
+            "dropped": spool.counts.dropped,
+            "oldest": pending.oldest_at,
+            "disk_full": spool.disk_full,
+        }
         return Message(topic(name, STATUS), orjson.dumps(told))
 
     return status
@@ -61,9 +76,9 @@ def birth(name: str, spool: Spool, clock: Timepiece, *, version: str) -> Callabl
 class Gateway:
     """Carries the readings of one site's lifts to the platform, through broken lines and restarts.
 
-    The bus must subscribe to `subscriptions(name)` and should carry `last_will` and `birth`. The window is in
-    messages. `accept` may be called from any thread, everything else from one. `on_request` is handed the kind
-    and body of each allowed request; without it all are refused.
+    The bus must subscribe to `subscriptions(name)` and should carry `last_will` and `birth`. `accept`, `urgent` and
+    `flush` may be called from any thread, everything else from one. Readings that come faster than one batch in
+    `collect_s` are written together within that time. `elapsed` gives monotonic seconds.
     """
 
     def __init__(
@@ -74,10 +89,12 @@ class Gateway:
         clock: Timepiece,
         *,
         encoding: Encoding = "arrow",
-        window: int = 64,
-        resend_after_s: float = 30.0,
+        window: int = WINDOW,
+        resend_after_s: float = RESEND_AFTER_S,
+        backfill_a_second: float = BACKFILL_A_SECOND,
+        collect_s: float = COLLECT_S,
         version: str = "",
-        on_request: Callable[[str, Mapping[str, Any]], None] | None = None,
+        elapsed: Callable[[], float] = time.monotonic,
     ) -> None:
         if not GATEWAY_NAME.fullmatch(name):
             raise Invalid("gateway", f"{name!r} is not 1 to 64 letters, digits, - or _")
@@ -86,44 +103,123 @@ class Gateway:
         self._spool = spool
         self._clock = clock
         self._encode = arrow.encode if encoding == "arrow" else json.encode
-        self._window = window
-        self._resend_after_s = resend_after_s
+        self._elapsed = elapsed
         self._status = birth(name, spool, clock, version=version)
-        self._on_request = on_request
+        self._sender = Sender(
+            spool,
+            self._publish,
+            window=window,
+            resend_after_s=resend_after_s,
+            backfill_a_second=backfill_a_second,
+            elapsed=elapsed,
+        )
+        self._requests: Requests | None = None
+        self._tell: Callable[[], Mapping[str, Any]] = dict
 
-        # Numbers published and not yet receipted, with when (monotonic s), in order of publication.
-        self._sent: dict[int, float] = {}
-        # Numbers written while connected: they go before a backlog, for somebody may be trapped now.
-        self._live: deque[int] = deque(maxlen=4 * window)
-        self._cursor = 0
+        # Readings not yet on the disk, by kind of message, and when others were written last.
+        self._collecting = threading.Lock()
+        self._collect_s = collect_s
+        self._collected: dict[str, list[Batch]] = {}
+        self._collected_count = 0
+        self._written_at = elapsed() - collect_s
+
         self._was_connected = False
+        self._epoch = spool.epoch
         self._status_due = 0.0
-        self._published = 0
-        self._resent = 0
+        self._hours_due = 0.0
+        self._clock_error = clock.now() - round(elapsed() * 1e6)
+        self._clock_steps = 0
         self._receipts_refused = 0
         self._requests_refused = 0
         self._readings_refused = 0
+        self._readings_unspooled = 0
 
     @staticmethod
     def subscriptions(name: str) -> tuple[str, ...]:
         """Give the topics that a gateway's bus must subscribe to."""
         return topic(name, RECEIPT), topic(name, REQUEST)
 
+    def answer_with(self, requests: Requests, tell: Callable[[], Mapping[str, Any]]) -> None:
+        """Take requests from now on; without this all are refused. `tell` gives what the status says beside its own."""
+        self._requests, self._tell = requests, tell
+
     # ------------------------------------------------------------------------------------- readings
 
-    def accept(self, batch: Batch) -> None:
-        """Take readings over: they are on the disk when this returns. Raises Unavailable when it refuses them.
+    @property
+    def epoch(self) -> str:
+        """The name of the spool's numbering."""
+        return self._spool.epoch
 
-        Readings of an emergency become a message of their own, which the spool gives up last.
+    def waits(self, seq: int) -> bool:
+        """Whether a message still waits for its receipt."""
+        return self._spool.message(seq) is not None
+
+    def accept(self, batch: Batch, *, kind: str = TELEMETRY, urgent: Mask | None = None) -> None:
+        """Take readings over: on the disk when this returns, or within `collect_s` where they come in quick succession.
+
+        Readings of an emergency, those that `urgent` names or that tell of one by themselves, become a message of
+        their own, on the disk when this returns. Raises Unavailable when the disk refuses; the readings have then
+        been published without a number if the line is there, and nobody may count on them.
         """
-        urgent = emergencies(batch)
-        if urgent.any() and not urgent.all():
-            self._write(batch.take(urgent), emergency=True)
-            self._write(batch.take(~urgent), emergency=False)
-        elif len(batch):
-            self._write(batch, emergency=bool(urgent.any()))
+        if urgent is None:
+            urgent = emergencies(batch) if kind == TELEMETRY else np.zeros(len(batch), np.bool_)
+        refusal: LiftError | None = None
+        if urgent.any():
+            try:
+                self.urgent(batch.take(urgent), kind=kind)
+            except LiftError as error:
+                refusal = error
+            batch = batch.take(~urgent)
+        if len(batch):
+            self._collect(batch, kind)
+        if refusal is not None:
+            raise refusal
 
-    def _write(self, batch: Batch, *, emergency: bool) -> None:
+    def urgent(self, batch: Batch, *, kind: str = TELEMETRY) -> int:
+        """Take readings of an emergency over: on the disk when this returns. Gives the number of the last message.
+
+        Raises Unavailable as `accept` does.
+        """
+        return self._write(batch, kind, emergency=True)
+
+    def flush(self) -> None:
+        """Write what has been collected; on the disk when this returns. Raises Unavailable as `accept` does."""
+        with self._collecting:
+            self._flush()
+
+    def _collect(self, batch: Batch, kind: str) -> None:
+        with self._collecting:
+            self._collected.setdefault(kind, []).append(batch)
+            self._collected_count += len(batch)
+            # The first after a pause is written at once, so a site with a batch a second waits for nothing.
+            if self._collected_long() or self._collected_count >= COLLECT_READINGS_MAX:
+                self._flush()
+
+    def _collected_long(self) -> bool:
+        return self._elapsed() - self._written_at >= self._collect_s
+
+    def _flush(self) -> None:
+        collected, self._collected, self._collected_count = self._collected, {}, 0
+        refusal: LiftError | None = None
+        for kind, parts in collected.items():
+            try:
+                self._write(batches.concat(parts), kind, emergency=False)
+            except LiftError as error:
+                refusal = error
+        self._written_at = self._elapsed()
+        if refusal is not None:
+            raise refusal
+
+    def _flush_in_time(self) -> None:
+        """Write what has been collected for long enough; a disk that refuses is no reason to publish nothing."""
+        try:
+            with self._collecting:
+                if self._collected and self._collected_long():
+                    self._flush()
+        except LiftError as error:
+            log.warning("%s", error)
+
+    def _write(self, batch: Batch, kind: str, *, emergency: bool) -> int:
         def encode(stamp: Stamp) -> bytes:
             payload = self._encode(batch, stamp)
             if len(payload) > PAYLOAD_BYTES_MAX:
@@ -131,25 +227,33 @@ class Gateway:
             return payload
 
         if len(batch) > READINGS_MAX:
-            self._write_halves(batch, emergency=emergency)
-            return
+            return self._write_halves(batch, kind, emergency=emergency)
         try:
-            stamp = self._spool.append(
-                TELEMETRY, encode, readings=len(batch), at=self._clock.now(), emergency=emergency
-            )
+            stamp = self._spool.append(kind, encode, readings=len(batch), at=self._clock.now(), emergency=emergency)
         except _TooLarge:
-            self._write_halves(batch, emergency=emergency)
-            return
-        except LiftError:
+            return self._write_halves(batch, kind, emergency=emergency)
+        except LiftError as error:
             self._readings_refused += len(batch)
+            if isinstance(error, Unavailable):
+                self._send_unspooled(batch, kind)
             raise
-        if self._bus.connected:
-            self._live.append(stamp.seq)
+        if self._bus.connected and not emergency:
+            self._sender.written(stamp.seq)
+        return stamp.seq
 
-    def _write_halves(self, batch: Batch, *, emergency: bool) -> None:
+    def _write_halves(self, batch: Batch, kind: str, *, emergency: bool) -> int:
         middle = len(batch) // 2
-        self._write(batch.take(np.arange(middle)), emergency=emergency)
-        self._write(batch.take(np.arange(middle, len(batch))), emergency=emergency)
+        self._write(batch.take(np.arange(middle)), kind, emergency=emergency)
+        return self._write(batch.take(np.arange(middle, len(batch))), kind, emergency=emergency)
+
+    def _send_unspooled(self, batch: Batch, kind: str) -> None:
+        """Publish what the disk refuses, without a number: a broken card must not hide somebody who is trapped."""
+        if self._bus.connected:
+            try:
+                self._bus.publish(topic(self.name, kind), self._encode(batch))
+                self._readings_unspooled += len(batch)
+            except LiftError as error:
+                log.warning("%d readings are lost: %s", len(batch), error)
 
     # ----------------------------------------------------------------------------------- the bus
 
@@ -163,27 +267,36 @@ class Gateway:
                 stop.wait(1.0)
 
     def pump(self, wait_s: float = PUMP_WAIT_S) -> None:
-        """Take in what has arrived, waiting up to `wait_s` for it, then publish what is due.
+        """Write what was collected, take in what has arrived, waiting up to `wait_s` for it, and publish what is due.
 
-        Raises Unavailable when the disk or the broker refuses; what is spooled stays spooled.
+        Raises Unavailable when the broker refuses; what is spooled stays spooled.
         """
+        self._flush_in_time()
         messages = self._bus.receive(wait_s=wait_s, most=INCOMING_MOST)
         for message in messages:
             self._take_in(message)
         self._bus.done(messages)
         connected = self._bus.connected
-        if connected and not self._was_connected:
-            # What was on its way may be lost: begin again with the oldest.
-            self._sent.clear()
-            self._cursor = 0
-            self._status_due = 0.0
+        if connected != self._was_connected or self._spool.epoch != self._epoch:
+            self._epoch = self._spool.epoch
+            self._sender.begin_again()
+            self._status_due = self._hours_due = 0.0
         self._was_connected = connected
         if connected:
             self._tell_status()
-            self._publish_due()
+            self._sender.turn()
+        else:
+            self._say_hours()
 
     def close(self) -> None:
-        """Say that we are leaving; what is spooled waits for the next start. The bus and the spool stay open."""
+        """Write what was collected and say that we are leaving; what is spooled waits for the next start.
+
+        The bus and the spool stay open.
+        """
+        try:
+            self.flush()
+        except LiftError as error:
+            log.error("readings are lost: %s", error)  # noqa: TRY400 - the sentence says it all
         if self._bus.connected:
             will = last_will(self.name)
             try:
@@ -192,37 +305,39 @@ class Gateway:
                 log.warning("could not say that gateway %s is leaving: %s", self.name, error)
 
     def _tell_status(self) -> None:
-        now = time.monotonic()
+        now = self._elapsed()
         if now >= self._status_due:
             status = self._status()
-            self._bus.publish(status.topic, status.payload, retain=True)
+            told = {**orjson.loads(status.payload), "clock": self._clock_state(), **self._tell()}
+            if self._requests is not None:
+                told["requests"] = [asdict(answer) for answer in self._requests.newest()]
+            self._bus.publish(status.topic, orjson.dumps(told), retain=True)
             self._status_due = now + STATUS_EVERY_S
 
-    def _publish_due(self) -> None:
-        """Publish first what stayed without a receipt, then what is new, then the backlog, oldest first."""
-        now = time.monotonic()
-        for seq in [seq for seq, at in self._sent.items() if now - at >= self._resend_after_s]:
-            del self._sent[seq]
-            if (message := self._spool.message(seq)) is not None:
-                self._publish(message)
-                self._resent += 1
-        while self._live and len(self._sent) < self._window:
-            seq = self._live.popleft()
-            if seq not in self._sent and (message := self._spool.message(seq)) is not None:
-                self._publish(message)
-        while (room := self._window - len(self._sent)) > 0:
-            backlog = self._spool.unsent(self._cursor, room)
-            for message in backlog:
-                if message.seq not in self._sent:
-                    self._publish(message)
-                self._cursor = message.seq
-            if not backlog:
-                break
+    def _clock_state(self) -> str:
+        """Say whether the clock can be believed: `ok`, `unset`, or `stepped` since the last status."""
+        wall = self._clock.now()
+        error = wall - round(self._elapsed() * 1e6)
+        stepped = abs(error - self._clock_error) > _CLOCK_STEP_US
+        self._clock_error = error
+        self._clock_steps += stepped
+        return "unset" if wall < _CLOCK_SET_FROM else "stepped" if stepped else "ok"
+
+    def _say_hours(self) -> None:
+        now = self._elapsed()
+        if now >= self._hours_due:
+            hours = self._spool.hours_left(self._clock.now())
+            waiting = self._spool.pending.readings
+            log.warning(
+                "gateway %s has no line: %d readings wait, and %.1f hours more fit at this rate",
+                self.name,
+                waiting,
+                hours,
+            )
+            self._hours_due = now + _SAY_HOURS_EVERY_S
 
     def _publish(self, message: Spooled) -> None:
         self._bus.publish(topic(self.name, message.kind), message.payload)
-        self._sent[message.seq] = time.monotonic()
-        self._published += 1
 
     # ------------------------------------------------------------------------------- what arrives
 
@@ -234,7 +349,7 @@ class Gateway:
                 self._take_receipt(message.payload)
             elif gateway == self.name and kind == REQUEST:
                 self._take_request(message.payload)
-        except Invalid as error:
+        except LiftError as error:
             log.warning("ignored a message on %s: %s", message.topic, error)
 
     def _take_receipt(self, payload: bytes) -> None:
@@ -244,40 +359,44 @@ class Gateway:
         except Invalid:
             self._receipts_refused += 1
             raise
-        for first, last in ranges:
-            named = range(first, last + 1)
-            for seq in [seq for seq in self._sent if seq in named]:
-                del self._sent[seq]
+        self._sender.receipted(ranges)
 
     def _take_request(self, payload: bytes) -> None:
+        if self._requests is None:
+            self._requests_refused += 1
+            raise Invalid("request", "is refused: there is nothing here that could do it")
         try:
-            kind, body = parse_request(payload)
-        except Invalid:
+            answer = self._requests.take(payload)
+        except LiftError:
             self._requests_refused += 1
             raise
-        if self._on_request is None:
-            self._requests_refused += 1
-            raise Invalid("kind", f"{kind} is refused: there is nothing here that could do it")
-        self._on_request(kind, body)
+        self._requests_refused += not answer.done
+        self._status_due = 0.0
 
     # ------------------------------------------------------------------------------------- figures
 
     def metrics(self) -> list[Metric]:
         """Give the gateway's figures; counts of readings are since the spool was made, the rest since start."""
-        pending, counts = self._spool.pending, self._spool.counts
-        age_s = 0.0 if pending.oldest_at is None else max(0, self._clock.now() - pending.oldest_at) / 1e6
+        now, pending, counts = self._clock.now(), self._spool.pending, self._spool.counts
+        age_s = 0.0 if pending.oldest_at is None else max(0, now - pending.oldest_at) / 1e6
         figures: list[tuple[str, Literal["counter", "gauge"], str, float]] = [
             ("connected", "gauge", "1 while the broker is reachable", self._bus.connected),
             ("spooled_messages", "gauge", "Messages without a receipt", pending.messages),
             ("spooled_readings", "gauge", "Readings without a receipt", pending.readings),
             ("spooled_bytes", "gauge", "Bytes of payload without a receipt", pending.bytes),
+            ("spooled_emergencies", "gauge", "Messages of emergencies without a receipt", pending.emergencies),
             ("spool_age_seconds", "gauge", "Age of the oldest message without a receipt", age_s),
+            ("spool_hours_left", "gauge", "Hours that still fit at the present rate", self._spool.hours_left(now)),
+            ("spool_damaged_total", "counter", "Spool files set aside as damaged", self._spool.damaged),
+            ("disk_full", "gauge", "1 while the disk has room for emergencies only", self._spool.disk_full),
+            ("clock_steps_total", "counter", "Times the clock was set by more than 2 s", self._clock_steps),
             ("readings_accepted_total", "counter", "Readings written to the spool", counts.accepted),
             ("readings_receipted_total", "counter", "Readings that the platform has stored", counts.receipted),
             ("readings_dropped_total", "counter", "Readings given up for want of room or for age", counts.dropped),
             ("readings_refused_total", "counter", "Readings that the disk refused", self._readings_refused),
-            ("messages_published_total", "counter", "Messages published, again or for the first time", self._published),
-            ("messages_resent_total", "counter", "Messages published again for want of a receipt", self._resent),
+            ("readings_unspooled_total", "counter", "Of these, published all the same", self._readings_unspooled),
+            ("messages_published_total", "counter", "Messages published, also again", self._sender.published),
+            ("messages_resent_total", "counter", "Messages published again for want of a receipt", self._sender.resent),
             ("receipts_refused_total", "counter", "Receipts malformed or not ours", self._receipts_refused),
             ("requests_refused_total", "counter", "Requests refused", self._requests_refused),
         ]
@@ -291,21 +410,13 @@ class _TooLarge(Exception):
     """A message would be refused for its size."""
 
 
-def emergencies(batch: Batch) -> Mask:
-    """Say which readings tell of somebody in danger: the alarm button, or a code that means it."""
-    pressed: Mask = batch.column(ALARM_BUTTON) == 1
-    sets = batch.code_sets()
-    coded: Mask = (sets != code_sets.NOT_REPORTED) & ((sets & EMERGENCY_CODES) != 0)
-    return pressed | coded
-
-
 def parse_receipt(payload: bytes) -> tuple[str, list[tuple[int, int]]]:
     """Read a receipt: its epoch and the ranges of message numbers, both ends included; raises Invalid.
 
     >>> parse_receipt(b'{"epoch": "5f1c", "stored": [[1200, 1234]]}')
     ('5f1c', [(1200, 1234)])
     """
-    body = _json_object(payload)
+    body = json_object(payload)
     epoch, stored = body.get("epoch"), body.get("stored")
     if not isinstance(epoch, str):
         raise Invalid("epoch", "must be a text")
@@ -315,23 +426,3 @@ def parse_receipt(payload: bytes) -> tuple[str, list[tuple[int, int]]]:
         if not isinstance(pair, list) or [type(end) for end in pair] != [int, int]:
             raise Invalid("stored", f"{str(pair)[:40]} is not a pair of message numbers")
     return epoch, [(first, last) for first, last in stored]
-
-
-def parse_request(payload: bytes) -> tuple[str, Mapping[str, Any]]:
-    """Read a request: its kind and all it says; raises Invalid for every kind that is not allowed."""
-    body = _json_object(payload)
-    kind = body.get("kind")
-    if not isinstance(kind, str) or kind not in ALLOWED_REQUESTS:
-        allowed = ", ".join(sorted(ALLOWED_REQUESTS))
-        raise Invalid("kind", f"{str(kind)[:40]!r} is refused: this gateway only watches. Allowed: {allowed}")
-    return kind, body
-
-
-def _json_object(payload: bytes) -> dict[str, Any]:
-    try:
-        body = orjson.loads(payload)
-    except orjson.JSONDecodeError as error:
-        raise Invalid("payload", f"not JSON: {error}") from error
-    if not isinstance(body, dict):
-        raise Invalid("payload", f"must be a JSON object; got {str(body)[:40]}")
-    return body

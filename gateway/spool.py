@@ -26,6 +26,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from gateway.damage import is_damage, set_aside
 from lift.errors import Invalid, Unavailable
 from lift.wire import Stamp
 
@@ -43,12 +44,11 @@ _PAGES_MAX: Final = 2**30
 _DISPLACED_MORE: Final = 16 * 1024
 # The rate of filling is that of about the last ten minutes: longer than one busy lift, shorter than a rush hour.
 _RATE_OVER_S: Final = 600.0
+_RATE_FROM_S: Final = 60.0
 _SAY_EVERY_US: Final = 60_000_000
 _TRY_EVERY_US: Final = 10_000_000
 _HOUR_S: Final = 3600.0
 _HOUR_US: Final = 3_600_000_000
-_DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-_PRIMARY_CODE: Final = 0xFF
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS message (
@@ -156,6 +156,7 @@ class Spool:
         self._lock = threading.Lock()
         self._broken = False
         self._held = _Held()
+        self.epoch: str = fresh_epoch
         # Files set aside as damaged since the start.
         self.damaged = 0
         self._fill = _Fill()
@@ -168,7 +169,7 @@ class Spool:
             try:
                 self._open()
             except sqlite3.DatabaseError as error:
-                if not _is_damage(error):
+                if not is_damage(error):
                     raise
                 self._begin_anew()
         # A ballast from before says nothing of the new log's room.
@@ -386,7 +387,7 @@ class Spool:
         try:
             yield
         except sqlite3.Error as error:
-            self._broken |= _is_damage(error)
+            self._broken |= is_damage(error)
             raise Unavailable(f"the spool {self._path}", error) from error
 
     # ------------------------------------------------------------------------- the file and the disk
@@ -423,14 +424,8 @@ class Spool:
         """Set a damaged file aside, in place of one set aside earlier, and begin a new one with a new epoch."""
         with suppress(sqlite3.Error):
             self._db.close()
-        aside = self._path.with_name(self._path.name + ".damaged")
-        with suppress(OSError):
-            for ending in ("", "-wal"):
-                Path(f"{aside}{ending}").unlink(missing_ok=True)
-                if Path(f"{self._path}{ending}").exists():
-                    Path(f"{self._path}{ending}").rename(f"{aside}{ending}")
+        set_aside(self._path)
         self.damaged += 1
-        log.error("the spool %s is damaged: kept as %s, and a new one begun", self._path, aside.name)
         self._open()
 
     def _load_ballast(self) -> None:
@@ -493,16 +488,11 @@ class _Fill:
         if self._since is None:
             return 0.0
         self._decay(now)
-        # So much of the average's memory has been filled since we began; at least a second of it.
-        lasted_s = max(1.0, (self._at - self._since) / 1e6)
+        # So much of the average's memory has been filled since we began; the first minute says little.
+        lasted_s = max(_RATE_FROM_S, (self._at - self._since) / 1e6)
         return self._sum / (_RATE_OVER_S * -math.expm1(-lasted_s / _RATE_OVER_S))
 
     def _decay(self, now: int) -> None:
         if now > self._at:
             self._sum *= math.exp((self._at - now) / 1e6 / _RATE_OVER_S)
             self._at = now
-
-
-def _is_damage(error: sqlite3.Error) -> bool:
-    code: int = getattr(error, "sqlite_errorcode", 0) or 0
-    return code & _PRIMARY_CODE in _DAMAGED
