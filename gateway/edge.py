@@ -47,6 +47,9 @@ class Segmenter(Protocol):
     def take(self, batch: Batch) -> Batch:
         """Take samples, at most one a lift, and give the trips that they finish: one row each, over TRIP_SIGNALS."""
 
+    def flush(self) -> Batch:
+        """Give the finished trips that still wait."""
+
 
 class Speaker(Protocol):
     """Plays a comfort message in a car."""
@@ -158,10 +161,12 @@ class Edge:
 
     def _find_trips(self, samples: Batch) -> None:
         if self._segmenter is not None:
-            trips = self._segmenter.take(samples)
-            if len(trips):
-                self._trips += len(trips)
-                self._gateway.accept(trips, kind=TRIPS)
+            self._send_trips(self._segmenter.take(samples))
+
+    def _send_trips(self, trips: Batch) -> None:
+        if len(trips):
+            self._trips += len(trips)
+            self._gateway.accept(trips, kind=TRIPS)
 
     def _run_calls(self) -> None:
         now = self._clock.now()
@@ -178,6 +183,12 @@ class Edge:
             # The first, the tenth, the hundredth … of many.
             if str(self._failures[part]).strip("0") == "1":
                 log.exception("%s failed, for the %d. time", part, self._failures[part])
+
+    def close(self) -> None:
+        """Hand over the trips that have ended; close the gateway after this."""
+        if (segmenter := self._segmenter) is not None:
+            with self._busy:
+                self._guard("trips", lambda: self._send_trips(segmenter.flush()))
 
     def sightings(self) -> list[Sighting]:
         """Give the site's own log of emergencies, the oldest first; it is on disk and outlives the process."""

@@ -49,7 +49,8 @@ class Site:
 
     @property
     def spooled(self) -> int:
-        """Count the readings that have no receipt yet."""
+        """Count the readings that have no receipt yet; what was collected is written first."""
+        self.gateway.flush()
         return self._spool.pending.readings
 
     def close(self) -> None:
