@@ -460,6 +460,7 @@ class Spool:
         with suppress(OSError):
             self._ballast.unlink(missing_ok=True)
         with suppress(sqlite3.Error):
+            # At once, before whoever has filled the disk takes what the ballast has left.
             self._db.execute("PRAGMA wal_checkpoint(RESTART)")
             pages = self._db.execute("PRAGMA page_count").fetchone()[0]
             self._db.execute(f"PRAGMA max_page_count = {pages}")

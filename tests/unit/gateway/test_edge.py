@@ -186,6 +186,14 @@ def test_the_readings_of_an_emergency_say_no_more_than_the_lift_did(site: Site) 
     assert site.edge.tell()["emergencies"] == 1
 
 
+def test_every_sample_of_the_first_minutes_of_an_emergency_is_sent(site: Site) -> None:
+    """Somebody calls from a car that stands and looks empty: the cadence alone would be silent for twenty seconds."""
+    for _ in range(10):
+        site.second({"alarm_button": 1, **IDLE})
+    readings = [arrow.decode(message.payload).batch for message in site.spool.emergencies(0, 100)]
+    assert sum(row.get("alarm_button", 0) for batch in readings for row in batch.rows()) == 10
+
+
 def test_the_sites_own_log_outlives_the_process_and_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the caretaker is shown after a restart."""
     site = Site(tmp_path)
