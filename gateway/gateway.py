@@ -150,6 +150,11 @@ class Gateway:
         """The name of the spool's numbering."""
         return self._spool.epoch
 
+    @property
+    def spooled(self) -> int:
+        """Readings without a receipt, those that are about to be written among them."""
+        return self._spool.pending.readings + self._collected_count
+
     def waits(self, seq: int) -> bool:
         """Whether a message still waits for its receipt."""
         return self._spool.message(seq) is not None

@@ -49,9 +49,8 @@ class Site:
 
     @property
     def spooled(self) -> int:
-        """Count the readings that have no receipt yet; what was collected is written first."""
-        self.gateway.flush()
-        return self._spool.pending.readings
+        """Count the readings that have no receipt yet."""
+        return self.gateway.spooled
 
     def close(self) -> None:
         """Say good-bye and let go; what is spooled waits for the next start."""

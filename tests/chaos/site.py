@@ -2,8 +2,9 @@
 
     python -m tests.chaos.site CLOCK_FILE FOLDER NAME
 
-An entry of the journal is written after `accept` has returned, so each of them is a promise of the gateway's. Readings
-carry their round's number in `run_count`, so that what is stored can be told apart from what was promised.
+An entry of the journal is written after `accept` and `flush` have returned, so each of them is a promise of the
+gateway's. Readings carry their round's number in `run_count`, so that what is stored can be told apart from what was
+promised.
 """
 
 from __future__ import annotations
@@ -73,6 +74,7 @@ def main() -> None:
             columns = {**part.columns, RUN_COUNT: np.full(len(part), number, RUN_COUNT.dtype)}
             try:
                 site.gateway.accept(Batch(part.names, part.lift, np.full(len(part), at, np.int64), columns, part.codes))
+                site.gateway.flush()
                 os.write(kept, ENTRY.pack(number, at))
             except Unavailable:
                 refused += 1
