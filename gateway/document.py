@@ -136,7 +136,7 @@ class Section:
         accepted = f"a number from {low:g} to {high:g}{unit and ' ' + unit}"
         value = self._take(key, (int, float), default, accepted, low)
         assert isinstance(value, int | float)
-        if not (math.isfinite(value) and low <= value <= high):
+        if key in self.values and not (math.isfinite(value) and low <= value <= high):
             self.note(key, f"{show(value)} is not {accepted}")
             return low
         return value
@@ -146,7 +146,7 @@ class Section:
         accepted = f"a whole number from {low} to {high}{unit and ' ' + unit}"
         value = self._take(key, int, default, accepted, low)
         assert isinstance(value, int)
-        if not low <= value <= high:
+        if key in self.values and not low <= value <= high:
             self.note(key, f"{show(value)} is not {accepted}")
             return low
         return value

@@ -41,6 +41,7 @@ class Running:
         self.troubles = Troubles()
         self.around = Surroundings(SystemClock(), self.stop, self.troubles)
         self.taken: list[Batch] = []
+        self._seen = 0
         self._driver = driver
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -61,13 +62,14 @@ class Running:
             time.sleep(0.01)
 
     def next(self, lift: str = "", **wanted: object) -> dict[str, Any]:
-        """Wait for the next reading, and of those for one with the values wanted; gives it."""
-        start = len(self.taken)
+        """Wait for the first reading, after the one given last, of a lift and with the values wanted; gives it."""
         found: list[dict[str, Any]] = []
 
         def came() -> bool:
-            rows = [row for batch in self.taken[start:] for row in batch.rows() if lift in {"", row["lift"]}]
-            found.extend(row for row in rows if all(row.get(name) == value for name, value in wanted.items()))
+            while self._seen < len(self.taken) and not found:
+                rows = self.taken[self._seen].rows()
+                found.extend(row for row in rows if lift in {"", row["lift"]} and row.items() >= wanted.items())
+                self._seen += 1
             return bool(found)
 
         self.until(came)

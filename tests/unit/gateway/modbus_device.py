@@ -75,6 +75,9 @@ class Device:
         await self._server.serve_forever(background=True)
         self._ready.set()
         await self._leave.wait()
+        # Sockets close in the loop's next turns.
+        for _ in range(10):
+            await asyncio.sleep(0)
 
     def _action(self, unit: int) -> Any:  # noqa: ANN401 - the library's own type is private
         async def action(
