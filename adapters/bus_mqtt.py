@@ -107,6 +107,7 @@ class MqttBus:
         self._unacknowledged: set[int] = set()
         self._generation = 0
         self._connected = False
+        self._answered = False
         self._closing = False
         self._polling = False
         self._turned_at = 0.0
@@ -298,6 +299,7 @@ class MqttBus:
         reason: ReasonCode,
         _props: Properties | None,
     ) -> None:
+        self._answered = True
         if reason.is_failure:
             self.failure = f"it refuses the connection: {reason}"
             return
@@ -382,11 +384,17 @@ class MqttBus:
                     self._client.hang_up()
                     return False
                 deadline = time.monotonic() + CONNECT_WITHIN_S
+                self._answered = False
                 self._client.reconnect()
                 while self._client.socket() is not None and not self._connected and not self._closing:
                     if not self._progress(deadline):
                         self.failure = f"no answer within {CONNECT_WITHIN_S:g} s"
                         self._client.hang_up()
+                        break
+                else:
+                    if not self._answered and not self._closing:
+                        # With TLS 1.3 a server looks at our certificate only after we think that all is well.
+                        self.failure = "it hangs up before it answers; over TLS it may want a certificate it knows"
         except (OSError, ValueError) as error:
             self.failure = str(error)
         if not self._connected and self.failure != before:

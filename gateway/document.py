@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -66,6 +67,11 @@ class Document:
         except (OSError, ValueError) as error:
             self.problems.append(Problem(str(file), 0, "", f"cannot be read: {error}"))
         self.root = Section(self, (), values)
+
+    @classmethod
+    def empty(cls) -> Document:
+        """Give a document that says nothing, for what can do without."""
+        return cls(Path(os.devnull))
 
     def note(self, place: Place, reason: str) -> None:
         """Write down what is wrong at a place; the nearest line that is known stands for it."""
@@ -161,7 +167,7 @@ class Section:
                 self.document.note((*self.place, key, position), f"{show(one)} is not accepted in {accepted}")
         return [one for one in value if type(one) is int]
 
-    def flag(self, key: str, default: bool) -> bool:  # noqa: FBT001 - it is the value itself
+    def flag(self, key: str, *, default: bool) -> bool:
         """Take true or false."""
         value = self._take(key, bool, default, "true or false", default)
         assert isinstance(value, bool)
@@ -222,6 +228,10 @@ class Section:
         """Take every key of this section as a table of its own."""
         for key in self.values:
             yield key, self.section(key)
+
+    def accept(self, keys: Iterable[str]) -> None:
+        """Take keys as asked for, whatever they hold."""
+        self._asked.update(keys)
 
     def finish(self) -> None:
         """Note every key that nobody has asked for, with the nearest one that is known."""

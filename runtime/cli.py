@@ -114,17 +114,30 @@ def serve(
 
 
 @app.command()
-def gateway(name: Annotated[str, typer.Argument(help="The name its lifts are registered behind.")]) -> None:
-    """Be a gateway: carry readings from standard input, as JSON lines, to the broker, and lose none on the way."""
-    from runtime.site import carry
+def gateway(
+    name: Annotated[str, typer.Argument(help="The name its lifts are registered behind; --config says it too.")] = "",
+    config: Annotated[Path | None, typer.Option(help="The gateway's file; docs/gateway.md explains it.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Say what is wrong with the file, and start nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Be a gateway: carry readings to the broker, and lose none on the way.
 
-    settings = settings_module.load()
-    logging.basicConfig(level=settings.log_level, format="%(levelname)s %(message)s")
+    With --config it reads lifts through the driver that the file names; with a NAME it takes JSON lines from standard
+    input. It only watches: nothing it does can write to a controller or move a lift.
+    """
+    from runtime import gateway_command
+
+    if (config is None) == (not name):
+        raise Invalid("NAME", "say either --config FILE, or a NAME to read standard input")
+    if config is None and check:
+        raise Invalid("--check", "looks at a file: say --config FILE")
+    if config is not None and check:
+        raise typer.Exit(gateway_command.check(config, as_json=as_json))
     with _stop_signals() as stop:
-        accepted, spooled = carry(settings, name, sys.stdin.buffer, stop)
-    typer.echo(f"{accepted} readings accepted, {spooled} without a receipt yet")
-    if spooled:
-        typer.echo(f"they stay in {settings.data_dir / 'spool'}; `liftwatch gateway {name}` sends them again")
+        if config is not None:
+            gateway_command.carry_config(config, stop, as_json=as_json)
+        else:
+            gateway_command.carry_lines(name, stop, as_json=as_json)
 
 
 @simulate_app.callback(invoke_without_command=True)

@@ -102,7 +102,9 @@ class SimulatedCity:
         spools = settings.data_dir / "spool"
         spools.mkdir(parents=True, exist_ok=True)
         self._sites = {
-            name: Site(name, settings, spools / f"{name}.db", clock) for name in city.gateways if name != HAND_GATEWAY
+            name: Site.of_settings(name, settings, spools / f"{name}.db", clock)
+            for name in city.gateways
+            if name != HAND_GATEWAY
         }
         self._next = time.monotonic()
         self._simulated_at, self._shift = start, 0

@@ -25,7 +25,7 @@ def publish(
     city = plan.city()
     spools = settings.data_dir / "spool"
     clock = SystemClock()
-    sites = {name: Site(name, settings, spools / f"{name}.db", clock) for name in city.gateways}
+    sites = {name: Site.of_settings(name, settings, spools / f"{name}.db", clock) for name in city.gateways}
     pumps = [Role(f"gateway {name}", site.gateway.pump).start() for name, site in sites.items()]
     accepted = 0
     started = time.monotonic()

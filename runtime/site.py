@@ -1,22 +1,22 @@
-"""A gateway put together: spool, client of the broker, and what carries readings from one to the other."""
+"""A gateway put together: driver, spool, client of the broker, and what carries readings from one to the other."""
 
 from __future__ import annotations
 
 import logging
 import secrets
-import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from adapters.bus_mqtt import MqttBus
-from adapters.clock import SystemClock
-from gateway.drivers import jsonlines
-from gateway.gateway import Gateway, birth, last_will
+from gateway.config import Broker, Config, SpoolLimits
+from gateway.driver import Backoff, Driver, Surroundings
+from gateway.gateway import Encoding, Gateway, birth, last_will
 from gateway.spool import Spool
-from lift.errors import Invalid
+from lift.batch import Batch
+from lift.errors import LiftError, Unavailable
 from lift.ports import Timepiece
-from lift.topics import GATEWAY_NAME
 from runtime.app import credentials
 from runtime.settings import Settings
 from runtime.supervise import Role
@@ -27,30 +27,57 @@ log = logging.getLogger(__name__)
 _SPOOL_BYTES_MAX: Final = 1 << 30
 _SPOOL_AGE_MAX_US: Final = 7 * 24 * 3600 * 1_000_000
 _LAST_RECEIPTS_S: Final = 10.0
+_SPOOL_TROUBLE: Final = "the spool"
 
 
 class Site:
     """One gateway with its spool and its own client of the broker."""
 
-    def __init__(self, name: str, settings: Settings, file: Path, clock: Timepiece) -> None:
-        """Open the spool in a file and begin to connect."""
+    def __init__(
+        self, name: str, clock: Timepiece, *, broker: Broker, spool: SpoolLimits, encoding: Encoding = "arrow"
+    ) -> None:
+        """Open the spool and begin to connect."""
         self._spool = Spool(
-            file, bytes_max=_SPOOL_BYTES_MAX, age_max_us=_SPOOL_AGE_MAX_US, fresh_epoch=secrets.token_hex(8)
+            spool.file, bytes_max=spool.bytes_max, age_max_us=spool.age_max_us, fresh_epoch=secrets.token_hex(8)
         )
         self._bus = MqttBus(
-            settings.broker,
+            broker.url,
             client_id=f"liftwatch-gateway-{name}",
             subscribe=Gateway.subscriptions(name),
             will=last_will(name),
             on_connect_publish=birth(name, self._spool, clock, version=VERSION),
-            **credentials(settings, name=name),
+            username=broker.username or None,
+            password=broker.password or None,
+            ca=broker.ca or None,
+            cert=broker.cert or None,
+            key=broker.key or None,
         )
-        self.gateway = Gateway(name, self._bus, self._spool, clock, version=VERSION)
+        self.gateway = Gateway(name, self._bus, self._spool, clock, encoding=encoding, version=VERSION)
+
+    @classmethod
+    def of_settings(cls, name: str, settings: Settings, file: Path, clock: Timepiece) -> Site:
+        """Make a gateway of the program's settings, with its spool in a file."""
+        allowed = {what: value or "" for what, value in credentials(settings, name=name).items()}
+        return cls(
+            name,
+            clock,
+            broker=Broker(url=settings.broker, **allowed),  # type: ignore[arg-type]
+            spool=SpoolLimits(file=file, bytes_max=_SPOOL_BYTES_MAX, age_max_us=_SPOOL_AGE_MAX_US),
+        )
+
+    @classmethod
+    def of_config(cls, config: Config, clock: Timepiece) -> Site:
+        """Make the gateway of a gateway's file."""
+        return cls(config.name, clock, broker=config.broker, spool=config.spool, encoding=config.encoding)
 
     @property
     def spooled(self) -> int:
         """Count the readings that have no receipt yet."""
         return self.gateway.spooled
+
+    def take(self, batch: Batch) -> None:
+        """Take readings over; raises Unavailable when the disk refuses them."""
+        self.gateway.accept(batch)
 
     def close(self) -> None:
         """Say good-bye and let go; what is spooled waits for the next start."""
@@ -59,24 +86,47 @@ class Site:
         self._spool.close()
 
 
-def carry(settings: Settings, name: str, lines: BinaryIO, stop: threading.Event) -> tuple[int, int]:
-    """Be a gateway for JSON lines until they end or `stop` is set; gives readings accepted and still spooled."""
-    if not GATEWAY_NAME.fullmatch(name):
-        raise Invalid("NAME", f"{name!r} is not 1 to 64 letters, digits, - or _")
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    site = Site(name, settings, settings.data_dir / "spool" / f"{name}.db", SystemClock())
-    pump = Role(f"gateway {name}", site.gateway.pump).start()
+def carry(site: Site, driver: Driver, around: Surroundings) -> tuple[int, int]:
+    """Be a gateway until the driver's source ends, or told to stop; gives readings accepted and still spooled.
+
+    What a stream of lines holds is not read past a refusing disk: raises Unavailable. A lift goes on living, so there
+    the readings of that moment are counted as refused, and the next ones tried.
+    """
+    pump = Role(f"gateway {site.gateway.name}", site.gateway.pump).start()
     accepted = 0
     try:
-        for batch in jsonlines.batches(lines):
-            site.gateway.accept(batch)
+        for batch in _tireless(driver, around):
+            try:
+                site.take(batch)
+            except Unavailable as error:
+                if around.lines is not None:
+                    raise
+                around.troubles.note(_SPOOL_TROUBLE, str(error))
+                continue
+            around.troubles.clear(_SPOOL_TROUBLE)
             accepted += len(batch)
-            if stop.is_set():
-                break
         deadline = time.monotonic() + _LAST_RECEIPTS_S
-        while site.spooled and time.monotonic() < deadline and not stop.wait(0.05):
+        while site.spooled and time.monotonic() < deadline and not around.stop.wait(0.05):
             pass
         return accepted, site.spooled
     finally:
         pump.stop()
         site.close()
+
+
+def _tireless(driver: Driver, around: Surroundings) -> Iterator[Batch]:
+    """Give a driver's batches; one that fails is started again, after growing pauses."""
+    backoff = Backoff(1.0)
+    while not around.stop.is_set():
+        try:
+            for batch in driver.batches(around):
+                yield batch
+                backoff.worked()
+        except LiftError:
+            raise
+        except Exception:
+            pause_s = backoff.failed()
+            log.exception("the driver failed; it is started again in %.0f s", pause_s)
+            around.stop.wait(pause_s)
+        else:
+            return

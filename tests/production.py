@@ -21,8 +21,11 @@ def variables(file: Path) -> dict[str, str]:
 
 
 @contextmanager
-def secured_mosquitto(folder: Path, secrets: Path) -> Iterator[servers.Server]:
-    """Run mosquitto with deploy/mosquitto; only places, the port and the account it runs under are of this machine."""
+def secured_mosquitto(folder: Path, secrets: Path, extra: str = "") -> Iterator[servers.Server]:
+    """Run mosquitto with deploy/mosquitto; only places, the port and the account it runs under are of this machine.
+
+    `extra` is more lines of its configuration.
+    """
     program = servers.install("mosquitto", "/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto")
     port = servers.free_port()
     settings = (ROOT / "deploy/mosquitto/mosquitto.conf").read_text()
@@ -31,7 +34,7 @@ def secured_mosquitto(folder: Path, secrets: Path) -> Iterator[servers.Server]:
         assert there in settings
         settings = settings.replace(there, str(here))
     settings = settings.replace("listener 8883", f"listener {port} 127.0.0.1")
-    (folder / "mosquitto.conf").write_text(settings + ("user root\n" if os.geteuid() == 0 else ""))
+    (folder / "mosquitto.conf").write_text(settings + extra + ("user root\n" if os.geteuid() == 0 else ""))
     server = servers.Server(
         name="mosquitto",
         command=[program, "-c", str(folder / "mosquitto.conf")],

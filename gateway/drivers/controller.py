@@ -1,4 +1,4 @@
-"""Controller: simulated lifts, for trying a gateway without a lift. Their maker hands them in."""
+"""Controller: simulated lifts, for trying a gateway without a lift. The composition root hands them in."""
 
 from __future__ import annotations
 
@@ -12,13 +12,22 @@ from lift.batch import Batch
 from lift.errors import Invalid
 
 _BEHIND_MOST_S: Final = 5.0
+_SEED_MAX: Final = 2**32 - 1
 
 
 class Controller:
-    """Asks `Surroundings.source` for the next moment every `every_s` seconds; their times are the clock's."""
+    """Asks `Surroundings.source` for the next moment every `every_s` seconds; readings get the clock's time.
 
-    def __init__(self, section: Section, lifts: Mapping[str, Section]) -> None:  # noqa: ARG002 - as every driver
+    `seed` and `scenario` are for whoever makes that source.
+    """
+
+    def __init__(self, section: Section, lifts: Mapping[str, Section]) -> None:
+        """Read the section."""
+        self.seed = section.whole("seed", 1, low=0, high=_SEED_MAX)
+        self.scenario = section.text("scenario", "demo")
         self._every_s = section.number("every_s", 1.0, low=0.01, high=3600, unit="s")
+        if not lifts:
+            section.note("", "there is no lift to simulate: [lifts.CODE] names each")
 
     def batches(self, around: Surroundings) -> Iterator[Batch]:
         """Give a batch a step; one whose taker was slow for long goes on from there rather than race."""
@@ -29,5 +38,5 @@ class Controller:
             due = max(due + self._every_s, time.monotonic() - _BEHIND_MOST_S)
             batch = around.source.step()
             if len(batch):
-                moved = batch.at + (around.clock.now() - int(batch.at.max()))
-                yield Batch(batch.names, batch.lift, moved, batch.columns, batch.codes)
+                late = around.clock.now() - int(batch.at.max())
+                yield Batch(batch.names, batch.lift, batch.at + late, batch.columns, batch.codes)
