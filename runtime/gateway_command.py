@@ -50,10 +50,10 @@ def carry_config(file: Path, stop: threading.Event, *, as_json: bool) -> None:
     from runtime.simulated_lifts import SimulatedLifts
     from runtime.site import Site, carry
 
-    _log("INFO")
     config, problems = read(file, os.environ)
     refuse(problems)
     assert config is not None
+    _log("INFO")
     clock = SystemClock()
     driver = config.driver
     around = Surroundings(
