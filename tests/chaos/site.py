@@ -59,7 +59,7 @@ def main() -> None:
     rounds = readings(folder, name)
     last = max((number for number, _ in journal(folder / f"{name}.journal")), default=-1)
     clock = SystemClock()
-    site = Site(name, load(), folder / "spool" / f"{name}.db", clock)
+    site = Site.of_settings(name, load(), folder / "spool" / f"{name}.db", clock)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     Role(f"gateway {name}", site.gateway.pump).start()
