@@ -59,9 +59,9 @@ _NEVER: Final = np.iinfo(np.int64).min // 2
 _UNKNOWN, _STANDING, _MOVING = 0, 1, 2
 # Averaged over the trip: the mean of the current, the root mean square of vibration.
 _MEANS: Final = (s.MOTOR_CURRENT, s.VIBRATION_X, s.VIBRATION_Y, s.VIBRATION_Z)
-# The newest that is said under way, or at the stand where nothing was.
-_NEWEST: Final = (s.LOAD, s.MOTOR_TEMPERATURE, s.MACHINE_ROOM_TEMPERATURE)
-# The first that is said at the stand.
+# The newest that is said under way and, but for the load that begins to leave, with the first word of the stand.
+_NEWEST: Final = (s.LOAD, s.MOTOR_TEMPERATURE, s.MACHINE_ROOM_TEMPERATURE, s.RUN_COUNT, s.CAR_POSITION)
+# What may be said later at the stand, where it has not been said yet.
 _AT_STAND: Final = (
     (t.TO_LANDING, s.CAR_POSITION),
     *((signal, signal) for signal in (s.LEVELLING_ERROR, s.RUN_COUNT, s.MOTOR_TEMPERATURE, s.MACHINE_ROOM_TEMPERATURE)),
@@ -190,10 +190,14 @@ class Watch:
             squared = value if signal is s.MOTOR_CURRENT else value * value
             self._sums[number, lifts] += np.where(told, squared, 0.0)
             self._counts[number, lifts] += told
-        for number, signal in enumerate(_NEWEST):
-            value = values[_AT[signal]]
-            self._newest[number, lifts] = np.where(np.isnan(value), self._newest[number, lifts], value)
+        self._hear(lifts, values, _NEWEST)
         self._shake(lifts, values)
+
+    def _hear(self, lifts: Slots, values: Floats, signals: tuple[Signal, ...]) -> None:
+        """Keep the newest of some signals."""
+        for signal in signals:
+            number, value = _NEWEST.index(signal), values[_AT[signal]]
+            self._newest[number, lifts] = np.where(np.isnan(value), self._newest[number, lifts], value)
 
     def _shake(self, lifts: Slots, values: Floats) -> None:
         """Keep the strongest sideways vibration of each eighth of the travel."""
@@ -208,13 +212,15 @@ class Watch:
 
     def _arrive(self, lifts: Slots, moved_at: Ints, values: Floats, within_s: Floats) -> Iterator[Finished]:
         """End a movement last seen at `moved_at`: a trip, a re-levelling of the trip before, or neither."""
-        height, landing = values[_AT[s.CAR_HEIGHT]], values[_AT[s.CAR_POSITION]]
+        self._hear(lifts, values, _NEWEST[1:])
+        height = values[_AT[s.CAR_HEIGHT]]
+        landing, count = (self._newest[_NEWEST.index(signal), lifts] for signal in (s.CAR_POSITION, s.RUN_COUNT))
         left = onset_s(np.abs(height - self._height[lifts]), np.abs(self._speed[lifts]), within_s)
         stop = moved_at + _us(left)
         distance = height - self._rest_height[lifts]
         # Without a height the speed is added up; the half second at each end that no reading shows is small.
         distance = np.where(np.isnan(distance), self._run[lifts] + 0.5 * self._speed[lifts] * left, distance)
-        counted = values[_AT[s.RUN_COUNT]] > self._rest_count[lifts]
+        counted = count > self._rest_count[lifts]
         fast = (self._top[lifts] > TRIP_M_S) | np.isnan(self._top[lifts]) | counted
         elsewhere = np.abs(landing - self._rest_landing[lifts]) > 0
         trip = np.where(np.isnan(distance), elsewhere, fast & (np.abs(distance) >= TRIP_M)) & ~self._attended[lifts]
@@ -244,7 +250,7 @@ class Watch:
             t.RELEVELLINGS: np.zeros(len(lifts)),
             s.MOTOR_CURRENT: means[0],
             **{signal: np.sqrt(means[1 + number]) for number, signal in enumerate(_MEANS[1:])},
-            **dict(zip(_NEWEST, self._newest[:, lifts], strict=True)),
+            **dict(zip((*_NEWEST[:-1], t.TO_LANDING), self._newest[:, lifts], strict=True)),
         }
         for signal, values in known.items():
             row[:, _COLUMN[signal]] = values
@@ -272,6 +278,7 @@ class Watch:
         # A car outside the unlocking zone has reached no landing, whatever the nearest one is and wherever it crawls.
         self._landed[lifts] &= values[_AT[s.DOOR_ZONE]] != 0
         landed = self._landed[lifts]
+        self._row[lifts[~landed], _COLUMN[t.TO_LANDING]] = np.nan
         for column, signal in _AT_STAND:
             held, value = self._row[lifts, _COLUMN[column]], values[_AT[signal]]
             fills = np.isnan(held) & (landed | (column not in _AT_LANDING))

@@ -13,7 +13,7 @@ import numpy as np
 
 from gateway.raw_trips import RawTrips
 from gateway.trip_watch import USED, Finished, Watch
-from lift.batch import Batch, Floats, Ints, Slots
+from lift.batch import EMPTY, Batch, Floats, Ints, Slots
 from lift.errors import Invalid
 from lift.trips import TRIP_SIGNALS
 
@@ -83,12 +83,10 @@ class Segmenter:
             yield lifts[part], batch.at[part], values[:, part]
 
     def _rows(self, parts: Sequence[Finished]) -> Batch:
-        parts = [part for part in parts if len(part.lifts)]
-        lifts = np.concatenate([part.lifts for part in parts]) if parts else np.empty(0, np.int32)
-        at = np.concatenate([part.stop for part in parts]) if parts else np.empty(0, np.int64)
-        values = np.concatenate([part.values for part in parts]) if parts else np.empty((0, len(TRIP_SIGNALS)))
-        if parts and len(self._raw):
-            start = np.concatenate([part.start for part in parts])
+        if not sum(len(part.lifts) for part in parts):
+            return EMPTY
+        lifts, start, at, values = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+        if len(self._raw):
             for row, slot in enumerate(lifts.tolist()):
                 # A raw trip takes milliseconds, so the few lifts that have one are taken one by one.
                 for signal, value in self._raw.assess(self.lifts[slot], int(start[row]), int(at[row])).items():
