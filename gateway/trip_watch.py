@@ -267,10 +267,13 @@ class Watch:
             (self._rest_height, s.CAR_HEIGHT),
             (self._rest_landing, s.CAR_POSITION),
             (self._rest_count, s.RUN_COUNT),
-            (self._rest_speed, s.CAR_SPEED),
         ):
             value = values[_AT[signal]]
             kept[lifts] = np.where(np.isnan(value), kept[lifts], value)
+        # Only a car that is said to stand shows its sensor's error; a slow one shows its speed.
+        speed = values[_AT[s.CAR_SPEED]]
+        tells = ~np.isnan(speed) & (values[_AT[s.CAR_STATUS]] == 0)
+        self._rest_speed[lifts] = np.where(tells, speed, self._rest_speed[lifts])
         waits = self._waits[lifts]
         if not waits.any():
             return

@@ -32,7 +32,8 @@ DOOR_OPENING_TIME: Final = Signal("door_opening_time", "s", 0, 600, "Door openin
 DOOR_REVERSALS: Final = Signal("door_reversals", "", 0, 1000, "Door reversals before", "关门反转次数", whole=True)
 RELEVELLINGS: Final = Signal("relevellings", "", 0, 1000, "Re-levellings after the trip", "再平层次数", whole=True)
 
-# ISO 18738-1: peak-to-peak vibration in the constant-speed region, weighted by ISO 8041 (maximum and A95).
+# ISO 18738-1: peak-to-peak vibration, weighted by ISO 8041 (maximum and A95): x and y over the trip, z at constant
+# speed.
 RIDE_X_MAX: Final = Signal("ride_x_max", "m/s²", 0, 50, "Ride x, largest peak to peak", "X 向最大峰峰值")
 RIDE_X_A95: Final = Signal("ride_x_a95", "m/s²", 0, 50, "Ride x, A95 peak to peak", "X 向 A95 峰峰值")
 RIDE_Y_MAX: Final = Signal("ride_y_max", "m/s²", 0, 50, "Ride y, largest peak to peak", "Y 向最大峰峰值")

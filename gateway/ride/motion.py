@@ -85,9 +85,10 @@ def _rest_line(z: Floats, first: int, last: int) -> Floats | float:
     before, after = z[:first], z[last:]
     if not len(before) or not len(after):
         return 0.0
-    times = np.array([0.5 * first, 0.5 * (last + len(z))])
-    slope = (after.mean() - before.mean()) / (times[1] - times[0])
-    line: Floats = before.mean() + slope * (np.arange(len(z)) - times[0])
+    # People step in and out meanwhile, which a median forgives.
+    level, end = float(np.median(before)), float(np.median(after))
+    times = (0.5 * first, 0.5 * (last + len(z)))
+    line: Floats = level + (end - level) / (times[1] - times[0]) * (np.arange(len(z)) - times[0])
     return line
 
 

@@ -16,7 +16,7 @@ from scipy import signal
 from lift.batch import Floats
 
 # The sections are bilinear images of analogue ones, which are true only far below half the rate: at 256 Hz and 80 Hz
-# they would be half too low. It also puts 25 samples on a wave of 80 Hz, so that peaks are met within 1 %.
+# they would be a quarter too low. It also puts 25 samples on a wave of 80 Hz, so that peaks are met within 1 %.
 WORK_RATE_HZ: Final = 2_048.0
 # The band-pass begins at 0.4 Hz and needs so long to forget what was before.
 _SETTLE_S: Final = 3.0

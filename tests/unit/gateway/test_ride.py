@@ -244,6 +244,15 @@ def test_a_jerk_limited_profile_reads_its_own_limits(
     assert three > 2.0 + 2 * ramp_s + cruise_s
 
 
+def test_a_restless_car_does_not_move_the_lift() -> None:
+    """People who walk about, also before and after a long trip, change speed and distance by a few per cent."""
+    _, smooth = a_trip(256.0, distance=100.0)
+    for seed in range(30):
+        found = ride.assess(smooth + np.random.default_rng(seed).normal(0.0, 0.05, smooth.shape), 256.0)
+        assert found.distance == pytest.approx(100.0, rel=0.05)
+        assert found.top_speed == pytest.approx(1.75, rel=0.06)
+
+
 @pytest.mark.parametrize(
     ("level", "way", "gravity"),
     [(0.1, 1, "removed"), (G, 1, "included"), (9.7, 1, "included"), (-G, -1, "upside down")],
@@ -368,6 +377,15 @@ def test_a_long_recording_is_cut_into_its_trips(seed: int, gravity: float) -> No
         assert cut.start <= first + 0.3 * rate_hz
         assert cut.stop >= last - 0.3 * rate_hz
         assert ride.assess(whole[cut], rate_hz).distance == pytest.approx(distance, rel=0.03, abs=0.2)
+
+
+def test_a_warming_sensor_does_not_hide_trips() -> None:
+    """Half an hour with 20 trips on a sensor that drifts by 0.3 m/s² is cut into 20."""
+    trip = SMOOTH[2 * 256 : -2 * 256]
+    pause = np.zeros((60 * 256, 3))
+    whole = np.concatenate([piece for _ in range(10) for piece in (pause, trip, pause, -trip)] + [pause])
+    whole[:, 2] += np.linspace(-0.15, 0.15, len(whole))
+    assert len(ride.trips(whole, 256)) == 20
 
 
 def test_nothing_is_cut_from_a_standing_car_nor_from_half_a_trip() -> None:

@@ -363,6 +363,13 @@ def test_missing_signals_cost_only_what_they_measure(missing: tuple[Signal, ...]
     assert ("top_speed" in row) == (s.CAR_SPEED not in missing)
 
 
+def test_a_car_known_by_its_speed_alone_is_timed_as_well() -> None:
+    """Ten readings a second without a status: the car has moved before it is seen to, and that is reckoned in."""
+    trip = Trip(rate_hz=10.0)
+    [row] = cut(without(trip.readings(), s.CAR_STATUS)).rows()
+    assert row["flight_time"] == pytest.approx(trip.flight_s, abs=0.1)
+
+
 def test_a_terminal_that_reports_neither_status_nor_speed_has_no_trips() -> None:
     """Nothing is guessed from heights alone."""
     assert len(cut(without(Trip().readings(), s.CAR_STATUS, s.CAR_SPEED))) == 0
