@@ -70,7 +70,7 @@ def welcome(settings: Settings, passwords: Mapping[str, str]) -> str:
     """Say where everything is and who may sign in."""
     story = scenario.load(settings.scenario).story
     lines = [
-        f"Liftwatch watches {settings.simulated_lifts:,} simulated lifts, one reading a second each.",
+        f"Liftwatch watches {settings.simulated_lifts:,} simulated lifts, looked at every second.",
         f"  scenario          {settings.scenario}: {story}",
         f"  console and API   http://{settings.http_host}:{settings.http_port}/",
         f"  MQTT              {settings.broker}",
@@ -83,7 +83,7 @@ def welcome(settings: Settings, passwords: Mapping[str, str]) -> str:
 
 
 class SimulatedCity:
-    """A city in motion: one reading a lift and second, through spooling gateways to the broker."""
+    """A city in motion: one sample a lift and second, through spooling gateways to the broker."""
 
     def __init__(self, settings: Settings, city: City) -> None:
         """Open one gateway for each that the city has."""
@@ -102,7 +102,7 @@ class SimulatedCity:
         spools = settings.data_dir / "spool"
         spools.mkdir(parents=True, exist_ok=True)
         self._sites = {
-            name: Site.of_settings(name, settings, spools / f"{name}.db", clock)
+            name: Site.of_settings(name, settings, spools / f"{name}.db", clock, lifts=city.lifts_of(name))
             for name in city.gateways
             if name != HAND_GATEWAY
         }
@@ -125,7 +125,7 @@ class SimulatedCity:
 
     def metrics(self) -> list[Metric]:
         """Give the gateways' figures."""
-        return [one for site in self._sites.values() for one in site.gateway.metrics()]
+        return [one for site in self._sites.values() for one in site.metrics()]
 
     def step(self) -> None:
         """Let one second of the city pass, at the pace of the clock."""
@@ -143,4 +143,4 @@ class SimulatedCity:
         if self._shift:
             batch = replace(batch, at=batch.at + self._shift)
         for name, part in self._city.by_gateway(batch):
-            self._sites[name].gateway.accept(part)
+            self._sites[name].take(part)

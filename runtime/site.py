@@ -5,17 +5,22 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from adapters.bus_mqtt import MqttBus
+from gateway.cadence import INTERVAL_S
 from gateway.config import Broker, Config, SpoolLimits
 from gateway.driver import Backoff, Driver, Surroundings
+from gateway.edge import Edge
 from gateway.gateway import Encoding, Gateway, birth, last_will
+from gateway.memory import Memory
 from gateway.spool import Spool
+from gateway.trips import Segmenter
 from lift.batch import Batch
 from lift.errors import LiftError, Unavailable
+from lift.metrics import Metric
 from lift.ports import Timepiece
 from runtime.app import credentials
 from runtime.settings import Settings
@@ -34,9 +39,17 @@ class Site:
     """One gateway with its spool and its own client of the broker."""
 
     def __init__(
-        self, name: str, clock: Timepiece, *, broker: Broker, spool: SpoolLimits, encoding: Encoding = "arrow"
+        self,
+        name: str,
+        clock: Timepiece,
+        *,
+        broker: Broker,
+        spool: SpoolLimits,
+        lifts: Sequence[str] = (),
+        encoding: Encoding = "arrow",
+        interval_s: float = INTERVAL_S,
     ) -> None:
-        """Open the spool and begin to connect."""
+        """Open the spool and begin to connect; samples of other lifts than `lifts` are passed on as they come."""
         self._spool = Spool(
             spool.file, bytes_max=spool.bytes_max, age_max_us=spool.age_max_us, fresh_epoch=secrets.token_hex(8)
         )
@@ -53,9 +66,13 @@ class Site:
             key=broker.key or None,
         )
         self.gateway = Gateway(name, self._bus, self._spool, clock, encoding=encoding, version=VERSION)
+        self._memory = Memory(spool.file.with_suffix(".memory.db"))
+        self._edge = Edge(lifts, self.gateway, self._memory, clock, segmenter=Segmenter(lifts), interval_s=interval_s)
 
     @classmethod
-    def of_settings(cls, name: str, settings: Settings, file: Path, clock: Timepiece) -> Site:
+    def of_settings(
+        cls, name: str, settings: Settings, file: Path, clock: Timepiece, *, lifts: Sequence[str] = ()
+    ) -> Site:
         """Make a gateway of the program's settings, with its spool in a file."""
         allowed = {what: value or "" for what, value in credentials(settings, name=name).items()}
         return cls(
@@ -63,12 +80,21 @@ class Site:
             clock,
             broker=Broker(url=settings.broker, **allowed),  # type: ignore[arg-type]
             spool=SpoolLimits(file=file, bytes_max=_SPOOL_BYTES_MAX, age_max_us=_SPOOL_AGE_MAX_US),
+            lifts=lifts,
         )
 
     @classmethod
     def of_config(cls, config: Config, clock: Timepiece) -> Site:
         """Make the gateway of a gateway's file."""
-        return cls(config.name, clock, broker=config.broker, spool=config.spool, encoding=config.encoding)
+        return cls(
+            config.name,
+            clock,
+            broker=config.broker,
+            spool=config.spool,
+            lifts=tuple(config.lifts),
+            encoding=config.encoding,
+            interval_s=config.report_interval_s,
+        )
 
     @property
     def spooled(self) -> int:
@@ -76,14 +102,20 @@ class Site:
         return self.gateway.spooled
 
     def take(self, batch: Batch) -> None:
-        """Take readings over; raises Unavailable when the disk refuses them."""
-        self.gateway.accept(batch)
+        """Take samples: watch them, and spool what is worth sending; raises Unavailable when the disk refuses it."""
+        self._edge.take(batch)
+
+    def metrics(self) -> list[Metric]:
+        """Give the gateway's figures."""
+        return [*self.gateway.metrics(), *self._edge.metrics()]
 
     def close(self) -> None:
         """Say good-bye and let go; what is spooled waits for the next start."""
+        self._edge.close()
         self.gateway.close()
         self._bus.close()
         self._spool.close()
+        self._memory.close()
 
 
 def carry(site: Site, driver: Driver, around: Surroundings) -> tuple[int, int]:

@@ -77,6 +77,11 @@ class City:
             if cuts[number] < cuts[number + 1]:
                 yield name, batch.take(np.arange(cuts[number], cuts[number + 1]))
 
+    def lifts_of(self, gateway: str) -> list[str]:
+        """Give the rescue codes of the lifts behind a gateway."""
+        number = self.gateways.index(gateway)
+        return [self.codes[slot] for slot in np.flatnonzero(self.gateway == number).tolist()]
+
     def sections(self, size: int) -> list[tuple[int, int]]:
         """Cut the city into runs of whole gateways with about `size` lifts each: (first, end) slots."""
         carrier = self.gateway[: len(self)]
