@@ -34,9 +34,10 @@ def documents(draw: st.DrawFn) -> str:
     """Write a document whose marks, m0 m1 …, each stand on the line of their key."""
     text = ""
     for number in range(draw(st.integers(1, 8))):
-        text += draw(HEADERS).format(number)
-        key = draw(KEYS) if text.endswith("]\n") else f"k{number}"
-        text += f"{key} = {draw(st.sampled_from(STYLES)).format(f'm{number}')}\n"
+        header = draw(HEADERS).format(number)
+        # In a table of its own any key is new; elsewhere it might stand there already.
+        key = draw(KEYS) if header.startswith("[") else f"k{number}"
+        text += f"{header}{key} = {draw(st.sampled_from(STYLES)).format(f'm{number}')}\n"
     return text.replace("\n", draw(st.sampled_from(["\n", "\r\n"])))
 
 
