@@ -81,7 +81,7 @@ class Finished(NamedTuple):
     values: Floats
 
 
-class Watch:
+class TripWatch:
     """Many lifts; `step` takes at most one reading of each."""
 
     def __init__(self, count: int, *, hold_s: float) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from gateway.raw_trips import RawTrips
-from gateway.trip_watch import USED, Finished, Watch
+from gateway.trip_watch import USED, Finished, TripWatch
 from lift.batch import EMPTY, Batch, Floats, Ints, Slots
 from lift.errors import Invalid
 from lift.trips import TRIP_SIGNALS
@@ -33,7 +33,7 @@ class Segmenter:
     def __init__(self, lifts: Sequence[str], *, hold_s: float = HOLD_S) -> None:
         self.lifts: Sequence[str] = tuple(lifts)
         self._slot = {lift: slot for slot, lift in enumerate(self.lifts)}
-        self._watch = Watch(len(self.lifts), hold_s=hold_s)
+        self._watch = TripWatch(len(self.lifts), hold_s=hold_s)
         self._raw = RawTrips()
         self._names: Sequence[str] = ()
         self._slots: Slots = np.empty(0, np.int32)
