@@ -14,7 +14,6 @@ from lift.batch import Batch
 from lift.errors import Invalid
 from lift.signals import Signal
 
-MEASUREMENT: Final = "telemetry"
 CODES: Final = "message_codes"
 # Says that there is a reading at all: a point needs a field, and one that every reading has is quick to count.
 READING: Final = "reading"
@@ -24,13 +23,13 @@ _ESCAPED: Final = r"([,= ])"
 _FORBIDDEN: Final = r"[\\\x00-\x1f\x7f]"
 
 
-def requests(batch: Batch, *, lines: int) -> Iterator[bytes]:
-    """Write a batch as texts of at most `lines` lines, a reading a line, times in µs.
+def requests(measurement: str, batch: Batch, *, lines: int) -> Iterator[bytes]:
+    """Write a batch as texts of at most `lines` lines of a measurement, a reading a line, times in µs.
 
     Floats are written so that they read back the same; whole signals and sets of codes are integer fields; what is
     missing is left out. Raises Invalid, before the first text, when a lift's name or a value cannot be written.
     """
-    parts = [_heads(batch)]
+    parts = [_heads(measurement, batch)]
     parts += [_field(signal.name, _text(signal, batch)) for signal in batch.columns]
     if batch.codes is not None:
         parts.append(_field(CODES, _whole(codes_to_arrow(batch.codes))))
@@ -40,7 +39,7 @@ def requests(batch: Batch, *, lines: int) -> Iterator[bytes]:
         yield _bytes(pc.binary_join_element_wise(*some, "", null_handling="replace", null_replacement=""))
 
 
-def _heads(batch: Batch) -> pa.Array:
+def _heads(measurement: str, batch: Batch) -> pa.Array:
     """Write each reading's measurement, lift and first field."""
     used, which = np.unique(batch.lift, return_inverse=True)
     names = pa.array([batch.names[slot] for slot in used], pa.string())
@@ -48,7 +47,7 @@ def _heads(batch: Batch) -> pa.Array:
     if pc.any(bad).as_py():
         raise Invalid("lift", f"{names.filter(bad)[0].as_py()!r} is empty or has characters that InfluxDB cannot keep")
     tags = pc.replace_substring_regex(names, _ESCAPED, r"\\\1")
-    heads = pc.binary_join_element_wise(f"{MEASUREMENT},lift=", tags, f" {READING}=t", "")
+    heads = pc.binary_join_element_wise(f"{measurement},lift=", tags, f" {READING}=t", "")
     return heads.take(pa.array(which))
 
 

@@ -9,37 +9,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from threading import Lock
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-import numpy as np
 import urllib3
 from influxdb_client import InfluxDBClient, WritePrecision
 from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.rest import ApiException
 
-from adapters.influxql import PART, Questions, Series, between, literal, name, of_lifts, pieces
-from adapters.line_protocol import CODES, MEASUREMENT, READING, requests
-from adapters.telemetry_identity import Lifts, arrange
-from adapters.telemetry_limits import READ_ROWS_MAX, TIME_MAX, check_history, check_rows, windows, within
-from lift import codes as code_sets
-from lift.batch import Batch, Ints, Slots, concat
+from adapters.influxql import PART, Questions
+from adapters.telemetry_influxdb_measurement import Measurement
+from adapters.telemetry_kinds import READINGS, TRIPS
+from lift.batch import Batch
 from lift.errors import Invalid, Unavailable
 from lift.ports import History, Stored
-from lift.signals import SIGNALS, Signal
+from lift.signals import Signal
 
-LINES_A_REQUEST: Final = 5_000
-LIFTS_A_STATEMENT: Final = 500
-STATEMENTS_A_REQUEST: Final = 50
-REPLAY_READINGS: Final = 50_000
 TIMEOUT_S: Final = 30.0
 
 _SETTING: Final = "LIFTWATCH_TELEMETRY_URL"
 _FORM: Final = "influxdb://HOST:PORT/BUCKET?org=ORG&token=TOKEN"
-_HOUR: Final = 3_600_000_000
 _SHOWN_CHARACTERS_MAX: Final = 300
-_FROM: Final = f"FROM {name(MEASUREMENT)} WHERE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +63,8 @@ class InfluxDBTelemetry:
         )
         self._writer = self._client.write_api(write_options=SYNCHRONOUS)
         self._questions = Questions(place.address, database=place.bucket, token=place.token, timeout_s=timeout_s)
-        self._lifts = Lifts()
-        self._knows_newest = False
-        self._writing = Lock()
+        self._readings = Measurement(READINGS, self._questions, self._post)
+        self._trips = Measurement(TRIPS, self._questions, self._post)
 
     def append(self, batch: Batch) -> Stored:
         """Store readings durably before returning; raises Unavailable when it should be tried again.
@@ -83,17 +72,7 @@ class InfluxDBTelemetry:
         Raises Invalid when InfluxDB refuses readings for good, naming why, after all others are stored; also for
         a value that cannot be kept as its signal's type, and then nothing is stored.
         """
-        if not len(batch):
-            return Stored(0, 0)
-        with self._writing:
-            self._learn_newest()
-            number = self._lifts.numbers(batch)
-            once, number, _ = arrange(batch, number)
-            known = self._known(once, number)
-            self._write(once)
-            self._lifts.remember(number, once.at)
-        stored = len(once) - known
-        return Stored(stored, len(batch) - stored)
+        return self._readings.append(batch)
 
     def history(
         self, lift: str, signals: Sequence[Signal], *, start: int, end: int, resolution_us: int | None = None
@@ -102,100 +81,40 @@ class InfluxDBTelemetry:
 
         Readings and steps in which none of these signals is reported are left out.
         """
-        check_history(signals, resolution_us)
-        what, group = [name(signal.name) for signal in signals], ""
-        if resolution_us is not None:
-            what = [
-                f"{'last' if signal.whole else 'mean'}({column}) AS {column}"
-                for signal, column in zip(signals, what, strict=True)
-            ]
-            group = f"GROUP BY time({resolution_us}u) fill(none)"
-        [found] = self._questions.ask(
-            f"SELECT {', '.join(what)} {_FROM} lift = {literal(lift)} AND {between(start, end)} {group} "
-            f"LIMIT {READ_ROWS_MAX + 1}"
-        )
-        if not found:
-            return History(np.empty(0, np.int64), {signal: np.empty(0, signal.dtype) for signal in signals})
-        check_rows(len(found[0].values), start=start, end=end)
-        columns = {signal: found[0].floats(signal.name).astype(signal.dtype) for signal in signals}
-        return History(found[0].ints("time"), columns)
+        return self._readings.history(lift, signals, start=start, end=end, resolution_us=resolution_us)
 
     def latest(self, lifts: Sequence[str], *, since: int) -> Batch:
         """Give each lift's newest known value of every signal since a moment, in the order asked."""
-        values = ", ".join(f"last({name(column)}) AS {name(column)}" for column in _COLUMNS)
-        found: list[Batch] = []
-        for some in pieces(list(dict.fromkeys(lifts)), LIFTS_A_STATEMENT):
-            where = f"{of_lifts(some)} AND {between(since, TIME_MAX)} GROUP BY lift"
-            # The last of several fields has no time of its own, so the newest reading's is asked for by itself.
-            times, rows = self._questions.ask(
-                f"SELECT last({name(READING)}) {_FROM} {where}", f"SELECT {values} {_FROM} {where}"
-            )
-            at = {series.tags["lift"]: int(series.ints("time")[0]) for series in times}
-            newest = {series.tags["lift"]: series.values[0] for series in rows}
-            known = [lift for lift in some if lift in at]
-            columns = rows[0].columns if rows else ("time", *_COLUMNS)
-            nothing = [None] * len(columns)
-            together = Series({}, columns, [newest.get(lift, nothing) for lift in known])
-            moments = np.array([at[lift] for lift in known], np.int64)
-            found.append(_batch(known, np.arange(len(known), dtype=np.int32), moments, together))
-        return concat(found)
+        return self._readings.latest(lifts, since=since)
 
     def replay(self, *, start: int, end: int) -> Iterable[Batch]:
         """Give all lifts' readings with start <= at < end in ascending time, in batches of about REPLAY_READINGS.
 
         One moment is never cut in two, so a batch may hold as many readings as there are lifts.
         """
-        columns = ", ".join(name(column) for column in (READING, "lift", *_COLUMNS))
-        for first, stop in windows(self._count, *within(start, end), most=REPLAY_READINGS):
-            [[rows]] = self._questions.ask(f"SELECT {columns} {_FROM} {between(first, stop)}")
-            told = rows.texts("lift")
-            names = list(dict.fromkeys(told))
-            slot = {lift: position for position, lift in enumerate(names)}
-            yield _batch(names, np.array([slot[lift] for lift in told], np.int32), rows.ints("time"), rows)
+        return self._readings.replay(start=start, end=end)
 
     def newest(self) -> Mapping[str, int]:
         """Give the time of each lift's newest stored reading."""
-        [found] = self._questions.ask(f"SELECT last({name(READING)}) {_FROM} time < {TIME_MAX}u GROUP BY lift")
-        return {series.tags["lift"]: int(series.ints("time")[0]) for series in found}
+        return self._readings.newest()
+
+    def append_trips(self, batch: Batch) -> Stored:
+        """Store finished trips as `append` stores readings."""
+        return self._trips.append(batch)
+
+    def trips(self, lift: str, signals: Sequence[Signal], *, start: int, end: int, most: int) -> History:
+        """Give one lift's newest `most` trips with start <= at < end, ascending."""
+        return self._trips.newest_of(lift, signals, start=start, end=end, most=most)
+
+    def replay_trips(self, *, start: int, end: int) -> Iterable[Batch]:
+        """Give all lifts' trips with start <= at < end in ascending time, in batches of about REPLAY_READINGS."""
+        return self._trips.replay(start=start, end=end)
 
     def close(self) -> None:
         """Close the connections."""
         self._writer.close()  # type: ignore[no-untyped-call]
         self._client.close()  # type: ignore[no-untyped-call]
         self._questions.close()
-
-    def _learn_newest(self) -> None:
-        if not self._knows_newest:
-            newest = self.newest()
-            self._lifts.remember(self._lifts.add(newest), np.array(list(newest.values()), np.int64))
-            self._knows_newest = True
-
-    def _known(self, batch: Batch, number: Slots) -> int:
-        """Count the readings that are stored already; only late ones can be, and only for them InfluxDB is asked."""
-        late = np.flatnonzero(self._lifts.late(number, batch.at))
-        if not len(late):
-            return 0
-        # One question for a lift and an hour bounds the answer, however far apart late readings lie.
-        groups: dict[tuple[int, int], list[int]] = {}
-        for lift, at in zip(number[late].tolist(), batch.at[late].tolist(), strict=True):
-            groups.setdefault((lift, at // _HOUR), []).append(at)
-        questions = [
-            f"SELECT {name(READING)} {_FROM} lift = {literal(self._lifts.names[lift])} "
-            f"AND {between(min(times), max(times) + 1)}"
-            for (lift, _), times in groups.items()
-        ]
-        answers = [answer for some in pieces(questions, STATEMENTS_A_REQUEST) for answer in self._questions.ask(*some)]
-        return sum(
-            int(np.isin(times, series.ints("time")).sum())
-            for times, answer in zip(groups.values(), answers, strict=True)
-            for series in answer
-        )
-
-    def _write(self, batch: Batch) -> None:
-        """Write readings in requests of bounded size; what InfluxDB refuses for good is told after the last."""
-        refused = [said for text in requests(batch, lines=LINES_A_REQUEST) if (said := self._post(text))]
-        if refused:
-            raise Invalid("readings", f"InfluxDB refused some: {refused[0]}")
 
     def _post(self, text: bytes) -> str:
         """Write one request; gives what InfluxDB refused for good, "" for nothing; raises Unavailable."""
@@ -210,12 +129,6 @@ class InfluxDBTelemetry:
             raise Unavailable(PART, error) from error
         return ""
 
-    def _count(self, start: int, end: int) -> int:
-        [found] = self._questions.ask(f"SELECT count({name(READING)}) {_FROM} {between(start, end)}")
-        return int(found[0].ints("count")[0]) if found else 0
-
-
-_COLUMNS: Final = (*(signal.name for signal in SIGNALS), CODES)
 
 # Malformed, of another type than stored before, or older than the bucket keeps: a second try ends the same way.
 _FOR_GOOD: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
@@ -248,15 +161,3 @@ def parse_url(url: str) -> Place:
         raise Invalid(_SETTING, f"scheme {parts.scheme!r} is not accepted; must look like {_FORM}")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return Place(f"{scheme}://{host}:{port}", bucket, options["org"], options["token"], options.get("gzip") == "true")
-
-
-def _batch(names: Sequence[str], lift: Slots, at: Ints, rows: Series) -> Batch:
-    columns = {signal: rows.floats(signal.name).astype(signal.dtype) for signal in SIGNALS}
-    codes = rows.ints(CODES, code_sets.NOT_REPORTED)
-    return Batch(
-        names,
-        lift,
-        at,
-        {signal: values for signal, values in columns.items() if not np.isnan(values).all()},
-        None if (codes == code_sets.NOT_REPORTED).all() else codes,
-    )

@@ -27,6 +27,12 @@ def check_history(signals: Sequence[Signal], resolution_us: int | None) -> None:
         raise Invalid("resolution", f"{resolution_us} µs is not above 0")
 
 
+def check_most(most: int) -> None:
+    """Refuse to give no rows, or more than READ_ROWS_MAX; raises Invalid."""
+    if not 1 <= most <= READ_ROWS_MAX:
+        raise Invalid("most", f"{most} is not from 1 to {READ_ROWS_MAX}")
+
+
 def check_rows(rows: int, *, start: int, end: int) -> None:
     """Refuse an answer of more than READ_ROWS_MAX rows, saying which resolution fits; raises Invalid."""
     if rows > READ_ROWS_MAX:
@@ -72,6 +78,3 @@ def windows(count: Callable[[int, int], int], start: int, end: int, *, most: int
         start = stop
         if readings <= most // 2:
             width *= 2
-
-
-__all__ = ["READ_ROWS_MAX", "TIME_MAX", "check_history", "check_rows", "fitting_resolution_s", "windows", "within"]

@@ -1,4 +1,4 @@
-"""Telemetry in memory: for tests, trials and as the plain statement of what a telemetry store does."""
+"""Telemetry in memory: for tests, trials and throw-away demos. The plain statement of what a store does."""
 
 from __future__ import annotations
 
@@ -10,46 +10,36 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.telemetry_limits import check_history, check_rows
+from adapters.telemetry_kinds import READINGS, TRIPS, Kind
+from adapters.telemetry_limits import check_history, check_most, check_rows
 from lift import codes as code_sets
 from lift.batch import Batch
 from lift.errors import Unavailable
 from lift.ports import History, Stored
-from lift.signals import SIGNALS, Signal
+from lift.signals import Signal
 
 READINGS_MAX: Final = 1_000_000
 REPLAY_READINGS: Final = 100_000
 
 # What one reading says: its signals, and under None its set of message codes. What is missing has no entry.
 _Reading: TypeAlias = dict[Signal | None, float]
+_Row: TypeAlias = tuple[int, list[float]]
 
 
 class MemoryTelemetry:
-    """Keeps readings in dictionaries until the process ends; safe to use from many threads.
+    """Keeps readings and trips in dictionaries until the process ends; safe to use from many threads.
 
-    A second copy of a reading is counted as a duplicate: what it reports replaces what the first said, what
-    it lacks stays. Refuses more than `readings_max` readings rather than forget one.
+    A second copy is counted as a duplicate: what it reports replaces what the first said, what it lacks stays.
+    Refuses more than `readings_max` of each rather than forget one.
     """
 
     def __init__(self, *, readings_max: int = READINGS_MAX) -> None:
-        self._readings_max = readings_max
-        self._readings = 0
-        self._of: dict[str, dict[int, _Reading]] = {}
-        self._lock = Lock()
+        self._readings = _Shelf(READINGS, readings_max)
+        self._trips = _Shelf(TRIPS, readings_max)
 
     def append(self, batch: Batch) -> Stored:
         """Keep readings; raises Unavailable, having kept none, when there is no room left for all of them."""
-        told = list(_told(batch))
-        with self._lock:
-            if self._readings + len(told) > self._readings_max:
-                raise Unavailable("telemetry store in memory", f"it holds at most {self._readings_max} readings")
-            before = self._readings
-            for lift, at, reading in told:
-                of_lift = self._of.setdefault(lift, {})
-                self._readings += at not in of_lift
-                of_lift.setdefault(at, {}).update(reading)
-            stored = self._readings - before
-        return Stored(stored, len(told) - stored)
+        return self._readings.append(batch)
 
     def history(
         self, lift: str, signals: Sequence[Signal], *, start: int, end: int, resolution_us: int | None = None
@@ -59,13 +49,7 @@ class MemoryTelemetry:
         Readings and steps in which none of these signals is reported are left out.
         """
         check_history(signals, resolution_us)
-        with self._lock:
-            of_lift = self._of.get(lift, {})
-            rows = [
-                (at, [of_lift[at].get(signal, np.nan) for signal in signals])
-                for at in sorted(of_lift)
-                if start <= at < end and any(signal in of_lift[at] for signal in signals)
-            ]
+        rows = self._readings.rows(lift, signals, start, end)
         if resolution_us is not None:
             rows = [
                 (
@@ -75,13 +59,74 @@ class MemoryTelemetry:
                 for step, columns in _steps(rows, resolution_us)
             ]
         check_rows(len(rows), start=start, end=end)
-        return History(
-            np.array([at for at, _ in rows], np.int64),
-            {signal: np.array([row[i] for _, row in rows], signal.dtype) for i, signal in enumerate(signals)},
-        )
+        return _history(signals, rows)
 
     def latest(self, lifts: Sequence[str], *, since: int) -> Batch:
         """Give each lift's newest known value of every signal since a moment, in the order asked."""
+        return self._readings.latest(lifts, since)
+
+    def replay(self, *, start: int, end: int) -> Iterable[Batch]:
+        """Give all lifts' readings with start <= at < end in ascending time, in batches."""
+        return self._readings.replay(start, end)
+
+    def newest(self) -> Mapping[str, int]:
+        """Give the time of each lift's newest stored reading."""
+        return self._readings.newest()
+
+    def append_trips(self, batch: Batch) -> Stored:
+        """Keep finished trips as `append` keeps readings."""
+        return self._trips.append(batch)
+
+    def trips(self, lift: str, signals: Sequence[Signal], *, start: int, end: int, most: int) -> History:
+        """Give one lift's newest `most` trips with start <= at < end, ascending."""
+        check_history(signals, None)
+        check_most(most)
+        return _history(signals, self._trips.rows(lift, signals, start, end)[-most:])
+
+    def replay_trips(self, *, start: int, end: int) -> Iterable[Batch]:
+        """Give all lifts' trips with start <= at < end in ascending time, in batches."""
+        return self._trips.replay(start, end)
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to let go of."""
+
+
+class _Shelf:
+    """The rows of one kind."""
+
+    def __init__(self, kind: Kind, rows_max: int) -> None:
+        self._kind = kind
+        self._rows_max = rows_max
+        self._rows = 0
+        self._of: dict[str, dict[int, _Reading]] = {}
+        self._lock = Lock()
+
+    def append(self, batch: Batch) -> Stored:
+        """Keep rows, all or none."""
+        told = list(_told(batch))
+        with self._lock:
+            if self._rows + len(told) > self._rows_max:
+                raise Unavailable("telemetry store in memory", f"it holds at most {self._rows_max} readings")
+            before = self._rows
+            for lift, at, reading in told:
+                of_lift = self._of.setdefault(lift, {})
+                self._rows += at not in of_lift
+                of_lift.setdefault(at, {}).update(reading)
+            stored = self._rows - before
+        return Stored(stored, len(told) - stored)
+
+    def rows(self, lift: str, signals: Sequence[Signal], start: int, end: int) -> list[_Row]:
+        """Give one lift's rows in order of time, without those that report none of these signals."""
+        with self._lock:
+            of_lift = self._of.get(lift, {})
+            return [
+                (at, [of_lift[at].get(signal, np.nan) for signal in signals])
+                for at in sorted(of_lift)
+                if start <= at < end and any(signal in of_lift[at] for signal in signals)
+            ]
+
+    def latest(self, lifts: Sequence[str], since: int) -> Batch:
+        """Merge each lift's rows since a moment into its newest known values."""
         newest: list[tuple[str, int, _Reading]] = []
         with self._lock:
             for lift in dict.fromkeys(lifts):
@@ -92,10 +137,10 @@ class MemoryTelemetry:
                     for at in times:
                         merged |= of_lift[at]
                     newest.append((lift, times[-1], merged))
-        return _batch(newest)
+        return _batch(self._kind, newest)
 
-    def replay(self, *, start: int, end: int) -> Iterable[Batch]:
-        """Give all lifts' readings with start <= at < end in ascending time, in batches."""
+    def replay(self, start: int, end: int) -> Iterator[Batch]:
+        """Give all rows of a time in its order."""
         with self._lock:
             rows = [
                 (lift, at, dict(reading))
@@ -105,15 +150,12 @@ class MemoryTelemetry:
             ]
         rows.sort(key=lambda row: row[1])
         for first in range(0, len(rows), REPLAY_READINGS):
-            yield _batch(rows[first : first + REPLAY_READINGS])
+            yield _batch(self._kind, rows[first : first + REPLAY_READINGS])
 
     def newest(self) -> Mapping[str, int]:
-        """Give the time of each lift's newest stored reading."""
+        """Give the time of each lift's newest row."""
         with self._lock:
             return {lift: max(of_lift) for lift, of_lift in self._of.items()}
-
-    def close(self) -> None:
-        """Do nothing: there is nothing to let go of."""
 
 
 def _told(batch: Batch) -> Iterator[tuple[str, int, _Reading]]:
@@ -129,11 +171,9 @@ def _told(batch: Batch) -> Iterator[tuple[str, int, _Reading]]:
         yield batch.names[batch.lift[i]], int(batch.at[i]), reading
 
 
-def _steps(
-    rows: Sequence[tuple[int, list[float]]], resolution_us: int
-) -> Iterator[tuple[int, list[NDArray[np.float64]]]]:
+def _steps(rows: Sequence[_Row], resolution_us: int) -> Iterator[tuple[int, list[NDArray[np.float64]]]]:
     """Group rows by the step they fall in: its number from 1970 and its values as columns."""
-    step_of: Callable[[tuple[int, list[float]]], int] = lambda row: row[0] // resolution_us  # noqa: E731
+    step_of: Callable[[_Row], int] = lambda row: row[0] // resolution_us  # noqa: E731
     for step, group in groupby(rows, key=step_of):
         yield step, list(np.array([values for _, values in group], np.float64).T)
 
@@ -146,7 +186,14 @@ def _summary(signal: Signal, values: NDArray[np.float64]) -> float:
     return float(known[-1] if signal.whole else known.mean())
 
 
-def _batch(rows: Sequence[tuple[str, int, _Reading]]) -> Batch:
+def _history(signals: Sequence[Signal], rows: Sequence[_Row]) -> History:
+    return History(
+        np.array([at for at, _ in rows], np.int64),
+        {signal: np.array([row[i] for _, row in rows], signal.dtype) for i, signal in enumerate(signals)},
+    )
+
+
+def _batch(kind: Kind, rows: Sequence[tuple[str, int, _Reading]]) -> Batch:
     names = list(dict.fromkeys(lift for lift, _, _ in rows))
     slot = {name: position for position, name in enumerate(names)}
     sets = [int(reading.get(None, code_sets.NOT_REPORTED)) for _, _, reading in rows]
@@ -156,7 +203,7 @@ def _batch(rows: Sequence[tuple[str, int, _Reading]]) -> Batch:
         np.array([at for _, at, _ in rows], np.int64),
         {
             signal: np.array([reading.get(signal, np.nan) for _, _, reading in rows], signal.dtype)
-            for signal in SIGNALS
+            for signal in kind.signals
             if any(signal in reading for _, _, reading in rows)
         },
         None if all(codes == code_sets.NOT_REPORTED for codes in sets) else np.array(sets, np.int64),

@@ -99,6 +99,15 @@ class Telemetry(Protocol):
     def newest(self) -> Mapping[str, int]:
         """Give the time of each lift's newest stored reading."""
 
+    def append_trips(self, batch: Batch) -> Stored:
+        """Store finished trips (columns of `lift.trips.TRIP_SIGNALS`) as `append` stores readings."""
+
+    def trips(self, lift: str, signals: Sequence[Signal], *, start: int, end: int, most: int) -> History:
+        """Give one lift's newest `most` trips with start <= at < end, ascending; Invalid("most") for too many."""
+
+    def replay_trips(self, *, start: int, end: int) -> Iterable[Batch]:
+        """Give all lifts' trips with start <= at < end in ascending time, in batches."""
+
     def close(self) -> None:
         """Let go of files and connections."""
 

@@ -21,6 +21,7 @@ from lift.codes import NUMBERS
 from lift.errors import Invalid
 from lift.ports import History, Stored, Telemetry
 from lift.signals import CAR_POSITION, CAR_SPEED, PASSENGER, RUN_COUNT, RUNNING_HOURS, SIGNALS, Signal
+from lift.trips import DISTANCE, JERK_MAX, TRIP_BY_NAME, TRIP_SIGNALS
 
 S = 1_000_000
 ALWAYS = 2**53
@@ -419,3 +420,68 @@ def test_every_store_does_what_the_one_in_memory_does(
                 close = 0 if step is None or signal.whole else 1e-5
                 np.testing.assert_allclose(got.columns[signal], expected.columns[signal], rtol=close, atol=close)
     store.close()
+
+
+# --------------------------------------------------------------------------------------------- trips
+
+
+def trip(lift: str, at: int, **columns: float) -> dict[str, Any]:
+    """Spell one trip."""
+    return {"lift": lift, "at": at, **columns}
+
+
+@each_store
+def test_trips_come_back_as_they_were(store: Telemetry) -> None:
+    """Every column of the trip catalogue comes back; a trip and a reading of one moment do not meet."""
+    everything = {signal.name: signal.high for signal in TRIP_SIGNALS}
+    told = [trip("063577", S, **everything), trip("310117", 2 * S, from_landing=-2, distance=-7.5)]
+    assert store.append_trips(from_rows(told, TRIP_BY_NAME)) == Stored(2, 0)
+    assert store.append(from_rows([{"lift": "063577", "at": S, "passenger": 1}])) == Stored(1, 0)
+    found = [row for batch in store.replay_trips(start=0, end=ALWAYS) for row in batch.rows()]
+    expected = [
+        {name: pytest.approx(value, rel=1e-7) if isinstance(value, float) else value for name, value in row.items()}
+        for row in told
+    ]
+    assert found == expected
+    assert replayed(store) == [{"lift": "063577", "at": S, "passenger": 1}]
+
+
+@each_store
+def test_a_trip_sent_twice_is_stored_once(store: Telemetry) -> None:
+    """A second copy, late or in the same batch, fills in what the first lacked and is counted as a duplicate."""
+    first = [trip("a", S, distance=3.0), trip("a", 2 * S, distance=-3.0), trip("a", 2 * S, jerk_max=0.9)]
+    assert store.append_trips(from_rows(first, TRIP_BY_NAME)) == Stored(2, 1)
+    second = [trip("a", S, jerk_max=1.5), trip("b", S, distance=1.0)]
+    assert store.append_trips(from_rows(second, TRIP_BY_NAME)) == Stored(1, 1)
+    asked = [DISTANCE, JERK_MAX]
+    assert by_time(store.trips("a", asked, start=0, end=ALWAYS, most=10)) == {
+        S: [3, 1.5],
+        2 * S: [-3, pytest.approx(0.9)],
+    }
+
+
+@each_store
+def test_the_newest_trips_come_first_to_be_kept(store: Telemetry) -> None:
+    """Of more trips than asked for the newest are given, in order of time; one lift's only, end left out."""
+    told = [trip("a", i * S, distance=float(i)) for i in range(1, 10)] + [trip("b", 5 * S, distance=99.0)]
+    store.append_trips(from_rows(told, TRIP_BY_NAME))
+    assert by_time(store.trips("a", [DISTANCE], start=0, end=8 * S, most=3)) == {5 * S: [5], 6 * S: [6], 7 * S: [7]}
+    assert by_time(store.trips("a", [DISTANCE], start=6 * S, end=8 * S, most=30)) == {6 * S: [6], 7 * S: [7]}
+    assert by_time(store.trips("nobody", [DISTANCE], start=0, end=ALWAYS, most=3)) == {}
+    for most in (0, READ_ROWS_MAX + 1):
+        with pytest.raises(Invalid, match="most"):
+            store.trips("a", [DISTANCE], start=0, end=ALWAYS, most=most)
+
+
+@each_lasting_store
+def test_a_reopened_store_knows_its_trips(urls: Callable[[], str]) -> None:
+    """After a restart trips are there and their copies are duplicates."""
+    url = urls()
+    told = from_rows([trip("a", S, distance=3.0), trip("b", S, distance=2.0)], TRIP_BY_NAME)
+    first = telemetry_open(url)
+    first.append_trips(told)
+    first.close()
+    second = telemetry_open(url)
+    assert second.append_trips(told) == Stored(0, 2)
+    assert by_time(second.trips("b", [DISTANCE], start=0, end=ALWAYS, most=3)) == {S: [2]}
+    second.close()

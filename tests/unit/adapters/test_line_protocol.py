@@ -50,7 +50,7 @@ def read(line: str) -> dict[str, Any]:
 @given(told=st.lists(READINGS, max_size=12), lines=st.integers(1, 5))
 def test_lines_say_what_the_batch_says(told: list[dict[str, Any]], lines: int) -> None:
     """Each reading is a line with only what it reports; each request has so many lines and no more."""
-    texts = list(requests(from_rows(told), lines=lines))
+    texts = list(requests("telemetry", from_rows(told), lines=lines))
     assert all(0 < text.count(b"\n") <= lines for text in texts)
     expected = [
         {name: pack(value) if name == "message_codes" else value for name, value in row.items()} for row in told
@@ -62,17 +62,17 @@ def test_lines_say_what_the_batch_says(told: list[dict[str, Any]], lines: int) -
 def test_a_name_that_cannot_be_written_is_refused(lift: str) -> None:
     """A name that would end the line or swallow what follows is refused before anything is sent."""
     with pytest.raises(Invalid, match="lift"):
-        list(requests(from_rows([{"lift": lift, "at": 1}]), lines=10))
+        list(requests("telemetry", from_rows([{"lift": lift, "at": 1}]), lines=10))
 
 
 def test_names_of_others_do_not_matter() -> None:
     """Only lifts that report are looked at: a shared list may name what it likes."""
     batch = Batch(("", "a"), np.array([1], np.int32), np.array([7]))
-    assert list(requests(batch, lines=10)) == [b"telemetry,lift=a reading=t 7\n"]
+    assert list(requests("telemetry", batch, lines=10)) == [b"telemetry,lift=a reading=t 7\n"]
 
 
 @pytest.mark.parametrize(("column", "value"), [("car_speed", np.inf), ("passenger", 0.5), ("passenger", 1000)])
 def test_a_value_that_cannot_be_written_is_refused(column: str, value: float) -> None:
     """Infinity and half a passenger are refused by the signal's name."""
     with pytest.raises(Invalid, match=column):
-        list(requests(from_rows([{"lift": "a", "at": 1, column: value}]), lines=10))
+        list(requests("telemetry", from_rows([{"lift": "a", "at": 1, column: value}]), lines=10))

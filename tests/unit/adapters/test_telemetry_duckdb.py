@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from adapters.telemetry_duckdb import DuckDBTelemetry
-from adapters.telemetry_duckdb_sql import COLUMNS
+from adapters.telemetry_duckdb_sql import Statements
+from adapters.telemetry_kinds import READINGS
 from lift.batch import from_rows
 from lift.errors import Invalid, Unavailable
 from lift.ports import Stored
@@ -144,7 +145,8 @@ def test_missing_is_null_on_disk(folder: Path) -> None:
         widths = dict(database.execute("SELECT column_name, data_type FROM duckdb_columns()").fetchall())
     assert told == [(1, 1.5, None, 0), (None, None, 0.5, None), (None, 0, None, None)]
     assert names == [(0, "063577")]
-    assert {name: widths[name] for name in COLUMNS} == COLUMNS
+    columns = Statements(READINGS).columns
+    assert {name: widths[name] for name in columns} == columns
 
 
 def test_a_resend_leaves_the_file_alone(folder: Path) -> None:
@@ -166,12 +168,12 @@ def test_an_append_that_fails_leaves_nothing(folder: Path) -> None:
     store = DuckDBTelemetry(folder)
     store.append(from_rows([{"lift": "063577", "at": 2, "passenger": 1}]))
     # Without their column the codes have no place; the new lift's name went in before, in the same transaction.
-    store._writer.execute("ALTER TABLE telemetry RENAME COLUMN message_codes TO gone")
+    store._readings._writer.execute("ALTER TABLE telemetry RENAME COLUMN message_codes TO gone")
     both = from_rows([{"lift": "310117", "at": 1}, {"lift": "063577", "at": 2, "message_codes": [11]}])
     with pytest.raises(Unavailable):
         store.append(both)
-    store._writer.execute("ALTER TABLE telemetry RENAME COLUMN gone TO message_codes")
-    assert [dict(store.newest()), store._count(0, ALWAYS)] == [{"063577": 2}, 1]
+    store._readings._writer.execute("ALTER TABLE telemetry RENAME COLUMN gone TO message_codes")
+    assert [dict(store.newest()), store._readings._count(0, ALWAYS)] == [{"063577": 2}, 1]
     assert store.append(both) == Stored(1, 1)
     store.close()
     store = DuckDBTelemetry(folder)

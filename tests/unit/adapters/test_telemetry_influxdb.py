@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from adapters.telemetry_influxdb import LINES_A_REQUEST, InfluxDBTelemetry, parse_url
+from adapters.telemetry_influxdb import InfluxDBTelemetry, parse_url
+from adapters.telemetry_influxdb_measurement import LINES_A_REQUEST
 from lift.batch import Batch, from_rows
 from lift.errors import Invalid, Unavailable
 from lift.ports import Stored

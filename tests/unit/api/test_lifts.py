@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from adapters.telemetry_memory import MemoryTelemetry
 from lift.alarm import Priority
 from lift.batch import from_rows
 from lift.codes import Code
@@ -123,8 +124,7 @@ def test_history_gives_back_what_was_stored(
     world: World, sign_in: Callable[[str], Client], rows: list[dict[str, float]]
 ) -> None:
     """Every value comes back at its time, exactly, and what was not reported comes back as null."""
-    world.telemetry._of.clear()
-    world.telemetry._readings = 0
+    vars(world.telemetry).update(vars(MemoryTelemetry()))
     if rows:
         world.telemetry.append(from_rows([{**row, "lift": EAST, "at": START + int(row["at"])} for row in rows]))
     names = ("car_speed", "passenger", "run_count")
