@@ -164,6 +164,13 @@ class SqlReads(Reads):
 
     # --------------------------------------------------------------------------------------- tickets
 
+    def alarm_spans(self, *, start: int, end: int) -> list[tuple[str, int, int]]:
+        """Give lift, onset and raise of every alarm with onset < end and raised at start or later."""
+        table = schema.alarms
+        query = sa.select(table.c.lift, table.c.onset, table.c.raised_at)
+        query = query.where(table.c.raised_at >= start, table.c.onset < end).order_by(table.c.raised_at)
+        return [(lift, onset, raised_at) for lift, onset, raised_at in self._rows(query)]
+
     def ticket(self, ticket_id: str, *, firm_id: str | None = None) -> Ticket:
         """Find a ticket with its clocks; raises NotFound. A firm or station also sees those it is called to."""
         query = _by_key(Ticket, scoped=firm_id is not None)
@@ -228,6 +235,10 @@ class SqlReads(Reads):
         """Give events with an id above `after`, ascending."""
         query = _feed(scoped=firm_id is not None)
         return self._all(FeedEvent, query, after=after, firm_id=firm_id, most=_capped(most))
+
+    def feed_start(self) -> int:
+        """Give the id of the oldest event that is still there, 0 when there is none."""
+        return int(self._scalar(sa.select(sa.func.min(schema.feed.c.event_id))) or 0)
 
     def feed_end(self) -> int:
         """Give the id of the newest event, 0 when there is none."""

@@ -188,6 +188,32 @@ class SqlWrites(SqlReads, Writes):
         table = schema.quarantine
         self._do(table.update().where(table.c.quarantine_id == quarantine_id).values(replayed_at=at))
 
+    # ---------------------------------------------------------------------------------------- trimming
+
+    def trim_feed(self, *, before: int, most: int) -> int:
+        """Remove up to `most` of the oldest events before a time; the newest stays. Gives how many are gone."""
+        table = schema.feed
+        oldest = sa.select(table.c.event_id, table.c.at).order_by(table.c.event_id).limit(most).subquery()
+        return self._trim(table.c.event_id, sa.select(oldest.c.event_id).where(oldest.c.at < before))
+
+    def trim_outbox(self, *, before: int, most: int) -> int:
+        """Remove up to `most` notifications made before a time and sent or given up; the newest stays."""
+        table = schema.outbox
+        done = table.c.sent_at.is_not(None) | table.c.given_up_at.is_not(None)
+        old = sa.select(table.c.outbox_id).where(done, table.c.created_at < before)
+        return self._trim(table.c.outbox_id, old.order_by(table.c.outbox_id).limit(most))
+
+    def trim_quarantine(self, *, before: int, most: int) -> int:
+        """Remove up to `most` messages received before a time and replayed since; the newest stays."""
+        table = schema.quarantine
+        old = sa.select(table.c.quarantine_id).where(table.c.replayed_at.is_not(None), table.c.received_at < before)
+        return self._trim(table.c.quarantine_id, old.order_by(table.c.quarantine_id).limit(most))
+
+    def _trim(self, key: sa.Column[int], old: sa.Select[tuple[int]]) -> int:
+        """Remove rows by their numbers, but for the newest: from it the next number follows."""
+        last = self._scalar(newest(key))
+        return self._do(sa.delete(key.table).where(key.in_(old), key != last)) if last is not None else 0
+
     # --------------------------------------------------------------------------- people and settings
 
     def save_user(self, user: User) -> None:

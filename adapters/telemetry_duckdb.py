@@ -7,18 +7,32 @@ append: that costs 0.1 µs a reading and makes one lift's history ten times quic
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import duckdb
 
+from adapters.telemetry_duckdb_chores import Shelves, chores
 from adapters.telemetry_duckdb_shelf import PART, Shelf
 from adapters.telemetry_kinds import READINGS, TRIPS
+from adapters.telemetry_limits import check_history, check_most, check_rows, within
+from adapters.telemetry_minutes import (
+    MINUTE,
+    MINUTES,
+    Steps,
+    StepsOf,
+    joined,
+    parts_of,
+    richer,
+    steps_of_minutes,
+    steps_of_readings,
+    whole_minutes,
+)
 from lift.batch import Batch
 from lift.errors import Invalid, Unavailable
-from lift.ports import History, Stored
+from lift.ports import History, Span, Stored, Tidied
 from lift.signals import Signal
 
 MEMORY_LIMIT: Final = "1GB"
@@ -40,9 +54,11 @@ class DuckDBTelemetry:
         """Open or make the database; raises Invalid when another process has it open, Unavailable when it fails."""
         self._folder = Path(folder).resolve()
         self._database = _open(self._folder, threads, memory_limit)
+        self._chores: Iterator[Tidied] = iter(())
         try:
-            self._readings = Shelf(self._database, READINGS, "lifts")
-            self._trips = Shelf(self._database, TRIPS, "trip_lifts")
+            self._readings = Shelf(self._database, self._folder, READINGS, "lifts")
+            self._trips = Shelf(self._database, self._folder, TRIPS, "trip_lifts")
+            self._minutes = Shelf(self._database, self._folder, MINUTES, "minute_lifts")
         except duckdb.Error as error:
             self._leave()
             raise Unavailable(PART, error) from error
@@ -61,7 +77,19 @@ class DuckDBTelemetry:
 
         Readings and steps in which none of these signals is reported are left out.
         """
-        return self._readings.history(lift, signals, start=start, end=end, resolution_us=resolution_us)
+        check_history(signals, resolution_us)
+        if resolution_us is None:
+            return self._readings.history(lift, signals, start=start, end=end)
+        first, stop = within(start, end)
+        told = _steps(self._readings, lift, signals, steps_of_readings, (first, stop, resolution_us))
+        if resolution_us >= MINUTE:
+            minutes = _steps(
+                self._minutes, lift, signals, steps_of_minutes, (*whole_minutes(first, stop), resolution_us)
+            )
+            told = richer(minutes, told, signals)
+        found = told.history()
+        check_rows(len(found.at), start=first, end=stop)
+        return found
 
     def latest(self, lifts: Sequence[str], *, since: int) -> Batch:
         """Give each lift's newest known value of every signal since a moment, in the order asked."""
@@ -84,22 +112,59 @@ class DuckDBTelemetry:
 
     def trips(self, lift: str, signals: Sequence[Signal], *, start: int, end: int, most: int) -> History:
         """Give one lift's newest `most` trips with start <= at < end, ascending."""
+        check_history(signals, None)
+        check_most(most)
         return self._trips.newest_of(lift, signals, start=start, end=end, most=most)
 
     def replay_trips(self, *, start: int, end: int) -> Iterable[Batch]:
         """Give all lifts' trips with start <= at < end in ascending time, in batches of about REPLAY_READINGS."""
         return self._trips.replay(start=start, end=end)
 
+    def tidy(
+        self, *, now: int, raw_before: int, long_before: int, around: Callable[[int, int], Sequence[Span]]
+    ) -> Tidied:
+        """Do one bounded step of housekeeping; called again and again by one thread, beside appends and reads."""
+        try:
+            done = next(self._chores, None)
+            if done is None:
+                self._chores = chores(
+                    Shelves(self._readings, self._trips, self._minutes),
+                    now=now,
+                    raw_before=raw_before,
+                    long_before=long_before,
+                    around=around,
+                )
+                done = next(self._chores, Tidied())
+        except BaseException:
+            self._chores = iter(())
+            raise
+        return done
+
     def close(self) -> None:
         """Let go of the files; everything is stored already."""
-        self._readings.close()
-        self._trips.close()
+        self._chores = iter(())
+        for shelf in (self._readings, self._trips, self._minutes):
+            shelf.close()
         self._leave()
 
     def _leave(self) -> None:
         with suppress(duckdb.Error):
             self._database.close()
         _OPEN.discard(self._folder)
+
+
+def _steps(shelf: Shelf, lift: str, signals: Sequence[Signal], steps_of: StepsOf, asked: tuple[int, int, int]) -> Steps:
+    """Cut one lift's rows from start to end into steps, some days at a time."""
+    start, end, resolution_us = asked
+    width = max(1, shelf.kind.part_us // resolution_us) * resolution_us
+    columns = parts_of(signals) if shelf.kind is MINUTES else signals
+    return joined(
+        [
+            steps_of(shelf.rows_of(lift, columns, start=first, end=stop), signals, resolution_us)
+            for first, stop in shelf.windows_of(lift, start=start, end=end, width=width)
+        ],
+        signals,
+    )
 
 
 # Folders that this process has open: DuckDB itself keeps out only other processes.

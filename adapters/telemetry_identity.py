@@ -85,8 +85,37 @@ def arrange(batch: Batch, number: Slots) -> tuple[Batch, Slots, Slots | None]:
         if order is not None:
             batch = batch.take(order)
         starts = np.flatnonzero(np.concatenate([[True], ~again]))
-        return _merge(batch, starts), lift[starts], None
+        return merge(batch, starts), lift[starts], None
     return batch, number, order
+
+
+def newest_cells(batch: Batch) -> Batch:
+    """Leave of rows that are sorted by lift and time each lift's last one, and each signal's last reported value."""
+    if not len(batch):
+        return batch
+    starts = np.flatnonzero(np.concatenate([[True], batch.lift[1:] != batch.lift[:-1]]))
+    used = np.zeros(len(batch), np.bool_)
+    used[np.append(starts[1:], len(batch)) - 1] = True
+    columns = {}
+    for signal, values in batch.columns.items():
+        last = _last_places(~np.isnan(values), starts)
+        used[last] = True
+        columns[signal] = np.full_like(values, np.nan)
+        columns[signal][last] = values[last]
+    codes = batch.codes
+    if codes is not None:
+        last = _last_places(codes != code_sets.NOT_REPORTED, starts)
+        used[last] = True
+        kept = np.full_like(codes, code_sets.NOT_REPORTED)
+        kept[last] = codes[last]
+        codes = kept
+    return Batch(batch.names, batch.lift, batch.at, columns, codes).take(used)
+
+
+def _last_places(known: Mask, starts: Ints) -> Ints:
+    """Give the places of each run's last known value, without runs that have none."""
+    last = np.maximum.reduceat(np.where(known, np.arange(len(known)), -1), starts)
+    return last[last >= 0]
 
 
 def _order(number: Slots, at: Ints) -> Slots | None:
@@ -95,18 +124,18 @@ def _order(number: Slots, at: Ints) -> Slots | None:
     return None if rises.all() else np.lexsort((at, number)).astype(np.int32)
 
 
-def _merge(batch: Batch, starts: Ints) -> Batch:
+def merge(batch: Batch, starts: Ints) -> Batch:
     """Make one reading of each run of copies; `starts` says where the runs begin."""
     columns = {
-        signal: _last_known(values, ~np.isnan(values), starts, np.nan) for signal, values in batch.columns.items()
+        signal: last_known(values, ~np.isnan(values), starts, np.nan) for signal, values in batch.columns.items()
     }
     codes = batch.codes
     if codes is not None:
-        codes = _last_known(codes, codes != code_sets.NOT_REPORTED, starts, code_sets.NOT_REPORTED)
+        codes = last_known(codes, codes != code_sets.NOT_REPORTED, starts, code_sets.NOT_REPORTED)
     return Batch(batch.names, batch.lift[starts], batch.at[starts], columns, codes)
 
 
-def _last_known(values: Values, known: Mask, starts: Ints, missing: float) -> Values:
+def last_known(values: Values, known: Mask, starts: Ints, missing: float) -> Values:
     """Give each run's last known value, `missing` where a run has none."""
     last = np.maximum.reduceat(np.where(known, np.arange(len(values)), -1), starts)
     return np.where(last >= 0, values[last], missing).astype(values.dtype)

@@ -6,12 +6,13 @@ ones), `message_codes` as the integer of `lift.codes`, and `reading`, which ever
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+import numpy as np
 import urllib3
 from influxdb_client import InfluxDBClient, WritePrecision
 from influxdb_client.client.write_api import SYNCHRONOUS
@@ -19,12 +20,16 @@ from influxdb_client.rest import ApiException
 
 from adapters.influxql import PART, Questions
 from adapters.telemetry_influxdb_measurement import Measurement
+from adapters.telemetry_influxdb_tidying import KEPT, Tidying, mark_hours
 from adapters.telemetry_kinds import READINGS, TRIPS
+from adapters.telemetry_limits import TIME_MAX, check_history, check_most, check_rows
+from adapters.telemetry_minutes import MINUTE, MINUTES, parts_of, richer, steps_of_minutes, whole_minutes
 from lift.batch import Batch
 from lift.errors import Invalid, Unavailable
-from lift.ports import History, Stored
+from lift.ports import History, Span, Stored, Tidied
 from lift.signals import Signal
 
+_MINUTES_AT_ONCE: Final = 100_000
 TIMEOUT_S: Final = 30.0
 
 _SETTING: Final = "LIFTWATCH_TELEMETRY_URL"
@@ -63,8 +68,17 @@ class InfluxDBTelemetry:
         )
         self._writer = self._client.write_api(write_options=SYNCHRONOUS)
         self._questions = Questions(place.address, database=place.bucket, token=place.token, timeout_s=timeout_s)
-        self._readings = Measurement(READINGS, self._questions, self._post)
+        self._readings = Measurement(READINGS, self._questions, self._post, also=KEPT.name, mark=mark_hours)
         self._trips = Measurement(TRIPS, self._questions, self._post)
+        self._minutes = Measurement(MINUTES, self._questions, self._post)
+        self._tidying = Tidying(
+            self._questions,
+            self._post,
+            readings=self._readings,
+            trips=self._trips,
+            minutes=self._minutes,
+            kept=Measurement(KEPT, self._questions, self._post),
+        )
 
     def append(self, batch: Batch) -> Stored:
         """Store readings durably before returning; raises Unavailable when it should be tried again.
@@ -81,7 +95,29 @@ class InfluxDBTelemetry:
 
         Readings and steps in which none of these signals is reported are left out.
         """
-        return self._readings.history(lift, signals, start=start, end=end, resolution_us=resolution_us)
+        check_history(signals, resolution_us)
+        if resolution_us is None:
+            return self._readings.history(lift, signals, start=start, end=end)
+        told = self._readings.steps(lift, signals, start=start, end=end, resolution_us=resolution_us)
+        if resolution_us >= MINUTE:
+            minutes = self._minutes_of(lift, signals, whole_minutes(start, end))
+            told = richer(steps_of_minutes(minutes, signals, resolution_us), told, signals)
+        found = told.history()
+        check_rows(len(found.at), start=start, end=end)
+        return found
+
+    def _minutes_of(self, lift: str, signals: Sequence[Signal], time: tuple[int, int]) -> History:
+        start, end = max(time[0], 0), min(time[1], TIME_MAX)
+        columns = parts_of(signals)
+        found = [History(np.empty(0, np.int64), {signal: np.empty(0, signal.dtype) for signal in columns})]
+        oldest, newest = self._minutes.bounds_of(lift)
+        for first in range(max(start, oldest), min(end, newest + 1), _MINUTES_AT_ONCE * MINUTE):
+            stop = min(first + _MINUTES_AT_ONCE * MINUTE, end)
+            found.append(self._minutes.history(lift, columns, start=first, end=stop))
+        return History(
+            np.concatenate([one.at for one in found]),
+            {signal: np.concatenate([one.columns[signal] for one in found]) for signal in columns},
+        )
 
     def latest(self, lifts: Sequence[str], *, since: int) -> Batch:
         """Give each lift's newest known value of every signal since a moment, in the order asked."""
@@ -104,11 +140,19 @@ class InfluxDBTelemetry:
 
     def trips(self, lift: str, signals: Sequence[Signal], *, start: int, end: int, most: int) -> History:
         """Give one lift's newest `most` trips with start <= at < end, ascending."""
+        check_history(signals, None)
+        check_most(most)
         return self._trips.newest_of(lift, signals, start=start, end=end, most=most)
 
     def replay_trips(self, *, start: int, end: int) -> Iterable[Batch]:
         """Give all lifts' trips with start <= at < end in ascending time, in batches of about REPLAY_READINGS."""
         return self._trips.replay(start=start, end=end)
+
+    def tidy(
+        self, *, now: int, raw_before: int, long_before: int, around: Callable[[int, int], Sequence[Span]]
+    ) -> Tidied:
+        """Do one bounded step of housekeeping; called again and again by one thread of one process."""
+        return self._tidying.step(now=now, raw_before=raw_before, long_before=long_before, around=around)
 
     def close(self) -> None:
         """Close the connections."""

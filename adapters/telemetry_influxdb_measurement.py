@@ -16,9 +16,10 @@ from adapters.influxql import Questions, Series, between, literal, name, of_lift
 from adapters.line_protocol import CODES, READING, requests
 from adapters.telemetry_identity import Lifts, arrange
 from adapters.telemetry_kinds import Kind
-from adapters.telemetry_limits import READ_ROWS_MAX, TIME_MAX, check_history, check_most, check_rows, windows, within
+from adapters.telemetry_limits import READ_ROWS_MAX, TIME_MAX, check_rows, windows, within
+from adapters.telemetry_minutes import COUNT, Steps, joined, richer
 from lift import codes as code_sets
-from lift.batch import Batch, Ints, Slots, concat
+from lift.batch import Batch, Ints, Mask, Slots, concat
 from lift.errors import Invalid
 from lift.ports import History, Stored
 from lift.signals import Signal
@@ -31,6 +32,12 @@ REPLAY_READINGS: Final = 50_000
 _HOUR: Final = 3_600_000_000
 
 
+def no_mark(batch: Batch) -> bytes:
+    """Mark nothing."""
+    del batch
+    return b""
+
+
 class Measurement:
     """Keeps rows that are identified by lift and time; safe to use from many threads.
 
@@ -38,13 +45,26 @@ class Measurement:
     what it lacks stays. An append that raised may have stored a part; repeating it stores the rest.
     """
 
-    def __init__(self, kind: Kind, questions: Questions, post: Callable[[bytes], str]) -> None:
-        """Take the kind, where to ask, and how to write a text: it gives what was refused for good."""
+    def __init__(
+        self,
+        kind: Kind,
+        questions: Questions,
+        post: Callable[[bytes], str],
+        *,
+        also: str = "",
+        mark: Callable[[Batch], bytes] = no_mark,
+    ) -> None:
+        """Take the kind, where to ask, and how to write a text: it gives what was refused for good.
+
+        `also` is another measurement in which rows of the past lie; `mark` writes lines that go with a batch.
+        """
         self._kind = kind
         self._questions = questions
         self._post = post
         self._columns = (*(signal.name for signal in kind.signals), *([CODES] if kind.codes else []))
         self._from = f"FROM {name(kind.name)} WHERE"
+        self._from_all = f"FROM {', '.join(name(each) for each in (kind.name, also) if each)} WHERE"
+        self._mark = mark
         self._lifts = Lifts()
         self._knows_newest = False
         self._writing = Lock()
@@ -61,34 +81,42 @@ class Measurement:
             self._learn_newest()
             number = self._lifts.numbers(batch)
             once, number, _ = arrange(batch, number)
-            known = self._known(once, number)
+            # Only late rows can be there already, and only for them InfluxDB is asked.
+            known = int(self.known(once.take(self._lifts.late(number, once.at))).sum())
             self._write(once)
             self._lifts.remember(number, once.at)
         stored = len(once) - known
         return Stored(stored, len(batch) - stored)
 
-    def history(
-        self, lift: str, signals: Sequence[Signal], *, start: int, end: int, resolution_us: int | None = None
-    ) -> History:
-        """Give one lift's readings with start <= at < end; Invalid("resolution") beyond READ_ROWS_MAX rows.
+    def history(self, lift: str, signals: Sequence[Signal], *, start: int, end: int) -> History:
+        """Give one lift's rows with start <= at < end, ascending; Invalid("resolution") beyond READ_ROWS_MAX rows.
 
-        Readings and steps in which none of these signals is reported are left out.
+        Rows in which none of these signals is reported are left out.
         """
-        check_history(signals, resolution_us)
-        what, group = [name(signal.name) for signal in signals], ""
-        if resolution_us is not None:
-            what = [
-                f"{'last' if signal.whole else 'mean'}({column}) AS {column}"
-                for signal, column in zip(signals, what, strict=True)
-            ]
-            group = f"GROUP BY time({resolution_us}u) fill(none)"
-        [found] = self._questions.ask(
-            f"SELECT {', '.join(what)} {self._from} lift = {literal(lift)} AND {between(start, end)} {group} "
-            f"LIMIT {READ_ROWS_MAX + 1}"
+        what = ", ".join(name(signal.name) for signal in signals)
+        where = f"lift = {literal(lift)} AND {between(start, end)}"
+        [found] = self._questions.ask(f"SELECT {what} {self._from_all} {where} LIMIT {READ_ROWS_MAX + 1}")
+        told = _history(signals, found)
+        check_rows(len(told.at), start=start, end=end)
+        return told
+
+    def steps(self, lift: str, signals: Sequence[Signal], *, start: int, end: int, resolution_us: int) -> Steps:
+        """Cut one lift's rows into steps, in InfluxDB itself; Invalid("resolution") beyond READ_ROWS_MAX steps."""
+        what = ", ".join(
+            f"{'last' if signal.whole else 'mean'}({name(signal.name)}) AS {name(signal.name)}, "
+            f"count({name(signal.name)}) AS {name(COUNT[signal].name)}"
+            for signal in signals
         )
-        if found:
-            check_rows(len(found[0].values), start=start, end=end)
-        return _history(signals, found)
+        where = f"lift = {literal(lift)} AND {between(start, end)}"
+        group = f"GROUP BY time({resolution_us}u) fill(none) LIMIT {READ_ROWS_MAX + 1}"
+        [found] = self._questions.ask(f"SELECT {what} {self._from_all} {where} {group}")
+        steps = joined([], signals)
+        for series in found:
+            check_rows(len(series.values), start=start, end=end)
+            values = {signal: series.floats(signal.name).astype(signal.dtype) for signal in signals}
+            counts = {signal: np.nan_to_num(series.floats(COUNT[signal].name)) for signal in signals}
+            steps = richer(steps, Steps(series.ints("time"), values, counts), signals)
+        return steps
 
     def latest(self, lifts: Sequence[str], *, since: int) -> Batch:
         """Give each lift's newest known value of every signal since a moment, in the order asked."""
@@ -117,11 +145,9 @@ class Measurement:
         """
         columns = ", ".join(name(column) for column in (READING, "lift", *self._columns))
         for first, stop in windows(self._count, *within(start, end), most=REPLAY_READINGS):
-            [[rows]] = self._questions.ask(f"SELECT {columns} {self._from} {between(first, stop)}")
-            told = rows.texts("lift")
-            names = list(dict.fromkeys(told))
-            slot = {lift: position for position, lift in enumerate(names)}
-            yield self._batch(names, np.array([slot[lift] for lift in told], np.int32), rows.ints("time"), rows)
+            [found] = self._questions.ask(f"SELECT {columns} {self._from_all} {between(first, stop)}")
+            batch = concat([self._told(rows) for rows in found])
+            yield batch if len(found) == 1 else batch.take(np.argsort(batch.at, kind="stable"))
 
     def newest(self) -> Mapping[str, int]:
         """Give the time of each lift's newest stored reading."""
@@ -130,12 +156,10 @@ class Measurement:
 
     def newest_of(self, lift: str, signals: Sequence[Signal], *, start: int, end: int, most: int) -> History:
         """Give one lift's newest `most` rows with start <= at < end, ascending."""
-        check_history(signals, None)
-        check_most(most)
         what = ", ".join(name(signal.name) for signal in signals)
         where = f"lift = {literal(lift)} AND {between(start, end)}"
         [found] = self._questions.ask(f"SELECT {what} {self._from} {where} ORDER BY time DESC LIMIT {most}")
-        return _history(signals, [Series(one.tags, one.columns, one.values[::-1]) for one in found])
+        return _history(signals, found)
 
     def _learn_newest(self) -> None:
         if not self._knows_newest:
@@ -143,38 +167,76 @@ class Measurement:
             self._lifts.remember(self._lifts.add(newest), np.array(list(newest.values()), np.int64))
             self._knows_newest = True
 
-    def _known(self, batch: Batch, number: Slots) -> int:
-        """Count the readings that are stored already; only late ones can be, and only for them InfluxDB is asked."""
-        late = np.flatnonzero(self._lifts.late(number, batch.at))
-        if not len(late):
-            return 0
-        # One question for a lift and an hour bounds the answer, however far apart late readings lie.
+    def known(self, batch: Batch) -> Mask:
+        """Say which rows are stored already."""
+        # One question for a lift and an hour bounds the answer, however far apart rows lie.
         groups: dict[tuple[int, int], list[int]] = {}
-        for lift, at in zip(number[late].tolist(), batch.at[late].tolist(), strict=True):
-            groups.setdefault((lift, at // _HOUR), []).append(at)
+        for place, (lift, at) in enumerate(zip(batch.lift.tolist(), batch.at.tolist(), strict=True)):
+            groups.setdefault((lift, at // _HOUR), []).append(place)
         questions = [
-            f"SELECT {name(READING)} {self._from} lift = {literal(self._lifts.names[lift])} "
-            f"AND {between(min(times), max(times) + 1)}"
-            for (lift, _), times in groups.items()
+            f"SELECT {name(READING)} {self._from_all} lift = {literal(batch.names[lift])} "
+            f"AND {between(int(batch.at[places].min()), int(batch.at[places].max()) + 1)}"
+            for (lift, _), places in groups.items()
         ]
         answers = [answer for some in pieces(questions, STATEMENTS_A_REQUEST) for answer in self._questions.ask(*some)]
-        return sum(
-            int(np.isin(times, series.ints("time")).sum())
-            for times, answer in zip(groups.values(), answers, strict=True)
-            for series in answer
+        known = np.zeros(len(batch), np.bool_)
+        for places, answer in zip(groups.values(), answers, strict=True):
+            for series in answer:
+                known[places] |= np.isin(batch.at[places], series.ints("time"))
+        return known
+
+    def write(self, batch: Batch) -> None:
+        """Write rows without asking which are there already."""
+        self._write(batch)
+
+    def remove(self, start: int, end: int) -> int:
+        """Delete the rows with start <= at < end; gives their number."""
+        rows = self._count_of(self._from, start, end)
+        if rows:
+            self._questions.ask(f"DELETE {self._from} {between(start, end)}")
+        return rows
+
+    def oldest(self) -> int | None:
+        """Give the time of the oldest row."""
+        [found] = self._questions.ask(f"SELECT first({name(READING)}) {self._from} {between(0, TIME_MAX)}")
+        return int(found[0].ints("time")[0]) if found else None
+
+    def bounds_of(self, lift: str) -> tuple[int, int]:
+        """Give the times of one lift's oldest and newest rows; the newest is the earlier one when it has none."""
+        where = f"{self._from} lift = {literal(lift)} AND {between(0, TIME_MAX)}"
+        first, last = self._questions.ask(
+            f"SELECT first({name(READING)}) {where}", f"SELECT last({name(READING)}) {where}"
         )
+        return (int(first[0].ints("time")[0]), int(last[0].ints("time")[0])) if first and last else (1, 0)
+
+    def of_lift(self, lift: str, start: int, end: int) -> Batch:
+        """Give one lift's rows with all their columns."""
+        columns = ", ".join(name(column) for column in (READING, "lift", *self._columns))
+        where = f"lift = {literal(lift)} AND {between(start, end)}"
+        [found] = self._questions.ask(f"SELECT {columns} {self._from} {where}")
+        return concat([self._told(rows) for rows in found])
 
     def _write(self, batch: Batch) -> None:
-        """Write readings in requests of bounded size; what InfluxDB refuses for good is told after the last."""
-        refused = [
-            said for text in requests(self._kind.name, batch, lines=LINES_A_REQUEST) if (said := self._post(text))
-        ]
+        """Write rows in requests of bounded size; what InfluxDB refuses for good is told after the last."""
+        texts = requests(self._kind.name, batch, lines=LINES_A_REQUEST)
+        # In every request, so that neither the first rows nor the last can go without their mark.
+        mark = self._mark(batch)
+        refused = [said for text in texts if (said := self._post(mark + text))]
         if refused:
             raise Invalid("readings", f"InfluxDB refused some: {refused[0]}")
 
     def _count(self, start: int, end: int) -> int:
-        [found] = self._questions.ask(f"SELECT count({name(READING)}) {self._from} {between(start, end)}")
-        return int(found[0].ints("count")[0]) if found else 0
+        return self._count_of(self._from_all, start, end)
+
+    def _count_of(self, where: str, start: int, end: int) -> int:
+        [found] = self._questions.ask(f"SELECT count({name(READING)}) {where} {between(start, end)}")
+        return sum(int(series.ints("count")[0]) for series in found)
+
+    def _told(self, rows: Series) -> Batch:
+        told = rows.texts("lift")
+        names = list(dict.fromkeys(told))
+        slot = {lift: position for position, lift in enumerate(names)}
+        return self._batch(names, np.array([slot[lift] for lift in told], np.int32), rows.ints("time"), rows)
 
     def _batch(self, names: Sequence[str], lift: Slots, at: Ints, rows: Series) -> Batch:
         columns = {signal: rows.floats(signal.name).astype(signal.dtype) for signal in self._kind.signals}
@@ -189,7 +251,12 @@ class Measurement:
 
 
 def _history(signals: Sequence[Signal], found: Sequence[Series]) -> History:
-    if not found:
-        return History(np.empty(0, np.int64), {signal: np.empty(0, signal.dtype) for signal in signals})
-    columns = {signal: found[0].floats(signal.name).astype(signal.dtype) for signal in signals}
-    return History(found[0].ints("time"), columns)
+    """Put the rows of one lift together in order of time, each there once."""
+    every = [joined([], signals), *(_as_steps(series, signals) for series in found)]
+    at, places = np.unique(np.concatenate([one.at for one in every]), return_index=True)
+    return History(at, {s: np.concatenate([one.values[s] for one in every])[places] for s in signals})
+
+
+def _as_steps(series: Series, signals: Sequence[Signal]) -> Steps:
+    values = {signal: series.floats(signal.name).astype(signal.dtype) for signal in signals}
+    return Steps(series.ints("time"), values, {})

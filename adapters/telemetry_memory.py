@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
 from threading import Lock
 from typing import Any, Final, TypeAlias
 
@@ -12,10 +11,20 @@ from numpy.typing import NDArray
 
 from adapters.telemetry_kinds import READINGS, TRIPS, Kind
 from adapters.telemetry_limits import check_history, check_most, check_rows
+from adapters.telemetry_minutes import (
+    MINUTE,
+    MINUTES,
+    parts_of,
+    richer,
+    roll_up,
+    steps_of_minutes,
+    steps_of_readings,
+    whole_minutes,
+)
 from lift import codes as code_sets
-from lift.batch import Batch
+from lift.batch import Batch, Mask, concat
 from lift.errors import Unavailable
-from lift.ports import History, Stored
+from lift.ports import History, Span, Stored, Tidied
 from lift.signals import Signal
 
 READINGS_MAX: Final = 1_000_000
@@ -36,6 +45,7 @@ class MemoryTelemetry:
     def __init__(self, *, readings_max: int = READINGS_MAX) -> None:
         self._readings = _Shelf(READINGS, readings_max)
         self._trips = _Shelf(TRIPS, readings_max)
+        self._minutes = _Shelf(MINUTES, readings_max)
 
     def append(self, batch: Batch) -> Stored:
         """Keep readings; raises Unavailable, having kept none, when there is no room left for all of them."""
@@ -50,16 +60,21 @@ class MemoryTelemetry:
         """
         check_history(signals, resolution_us)
         rows = self._readings.rows(lift, signals, start, end)
-        if resolution_us is not None:
-            rows = [
-                (
-                    step * resolution_us,
-                    [_summary(signal, values) for signal, values in zip(signals, columns, strict=True)],
-                )
-                for step, columns in _steps(rows, resolution_us)
-            ]
-        check_rows(len(rows), start=start, end=end)
-        return _history(signals, rows)
+        if resolution_us is None:
+            found = _history(signals, rows)
+        else:
+            found = self._stepped(lift, signals, (start, end, resolution_us), _history(signals, rows))
+        check_rows(len(found.at), start=start, end=end)
+        return found
+
+    def _stepped(self, lift: str, signals: Sequence[Signal], asked: tuple[int, int, int], readings: History) -> History:
+        start, end, resolution_us = asked
+        told = steps_of_readings(readings, signals, resolution_us)
+        if resolution_us < MINUTE:
+            return told.history()
+        columns = parts_of(signals)
+        kept = _history(columns, self._minutes.rows(lift, columns, *whole_minutes(start, end)))
+        return richer(steps_of_minutes(kept, signals, resolution_us), told, signals).history()
 
     def latest(self, lifts: Sequence[str], *, since: int) -> Batch:
         """Give each lift's newest known value of every signal since a moment, in the order asked."""
@@ -86,6 +101,24 @@ class MemoryTelemetry:
     def replay_trips(self, *, start: int, end: int) -> Iterable[Batch]:
         """Give all lifts' trips with start <= at < end in ascending time, in batches."""
         return self._trips.replay(start, end)
+
+    def tidy(
+        self, *, now: int, raw_before: int, long_before: int, around: Callable[[int, int], Sequence[Span]]
+    ) -> Tidied:
+        """Roll everything up, then remove what is old; all in one step, for there is little."""
+        del now
+        minutes = concat([roll_up(batch) for batch in self._readings.by_lift()])
+        old = minutes.take(minutes.at < raw_before)
+        kept = minutes.take(minutes.at >= raw_before)
+        # Where readings may be gone already, what was made of all of them must not be replaced by what is left.
+        made = concat([kept, old.take(~self._minutes.known(old))])
+        self._minutes.append(made)
+        return Tidied(
+            readings=self._readings.remove(raw_before, around(0, raw_before)),
+            minutes=self._minutes.remove(long_before, ()),
+            trips=self._trips.remove(long_before, ()),
+            rolled_up=len(made),
+        )
 
     def close(self) -> None:
         """Do nothing: there is nothing to let go of."""
@@ -155,7 +188,35 @@ class _Shelf:
     def newest(self) -> Mapping[str, int]:
         """Give the time of each lift's newest row."""
         with self._lock:
-            return {lift: max(of_lift) for lift, of_lift in self._of.items()}
+            return {lift: max(of_lift) for lift, of_lift in self._of.items() if of_lift}
+
+    def by_lift(self) -> list[Batch]:
+        """Give each lift's rows in order of time."""
+        with self._lock:
+            return [
+                _batch(self._kind, [(lift, at, of_lift[at]) for at in sorted(of_lift)])
+                for lift, of_lift in self._of.items()
+            ]
+
+    def known(self, batch: Batch) -> Mask:
+        """Say which rows are kept already."""
+        pairs = zip(batch.lift.tolist(), batch.at.tolist(), strict=True)
+        with self._lock:
+            return np.array([at in self._of.get(batch.names[lift], {}) for lift, at in pairs], np.bool_)
+
+    def remove(self, before: int, spans: Sequence[Span]) -> int:
+        """Forget rows before a moment that lie in none of the spans; gives their number."""
+        with self._lock:
+            gone = [
+                (lift, at)
+                for lift, of_lift in self._of.items()
+                for at in of_lift
+                if at < before and not any(one.lift == lift and one.start <= at < one.end for one in spans)
+            ]
+            for lift, at in gone:
+                del self._of[lift][at]
+            self._rows -= len(gone)
+        return len(gone)
 
 
 def _told(batch: Batch) -> Iterator[tuple[str, int, _Reading]]:
@@ -169,21 +230,6 @@ def _told(batch: Batch) -> Iterator[tuple[str, int, _Reading]]:
     for i in range(len(batch)):
         reading = {what: values[i].item() for what, values in columns.items() if reported[what][i]}
         yield batch.names[batch.lift[i]], int(batch.at[i]), reading
-
-
-def _steps(rows: Sequence[_Row], resolution_us: int) -> Iterator[tuple[int, list[NDArray[np.float64]]]]:
-    """Group rows by the step they fall in: its number from 1970 and its values as columns."""
-    step_of: Callable[[_Row], int] = lambda row: row[0] // resolution_us  # noqa: E731
-    for step, group in groupby(rows, key=step_of):
-        yield step, list(np.array([values for _, values in group], np.float64).T)
-
-
-def _summary(signal: Signal, values: NDArray[np.float64]) -> float:
-    """Say a step in one value: the last of a whole signal, the mean of any other; NaN when it has none."""
-    known = values[~np.isnan(values)]
-    if not len(known):
-        return np.nan
-    return float(known[-1] if signal.whole else known.mean())
 
 
 def _history(signals: Sequence[Signal], rows: Sequence[_Row]) -> History:

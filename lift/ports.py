@@ -6,7 +6,7 @@ exceptions never leave the adapter's file. Times are µs since 1970 UTC.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -72,11 +72,33 @@ class Stored:
 class History:
     """One lift over time: `at` in µs ascending, one array a signal, NaN = not reported.
 
-    With a resolution, `at` is the start of each step and values are means (whole signals: the last value).
+    With a resolution, `at` is the start of each step and values are means (whole signals: the last value). Steps of a
+    minute and more are made of minutes where the readings themselves are gone.
     """
 
     at: Ints
     columns: Mapping[Signal, Floats]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A lift's time, start <= at < end in µs, of which every reading is to be kept."""
+
+    lift: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tidied:
+    """What one step of tidying did: rows removed and made, bytes given back; `more` = it has not come to its end."""
+
+    readings: int = 0
+    minutes: int = 0
+    trips: int = 0
+    rolled_up: int = 0
+    freed_bytes: int = 0
+    more: bool = False
 
 
 class Telemetry(Protocol):
@@ -107,6 +129,15 @@ class Telemetry(Protocol):
 
     def replay_trips(self, *, start: int, end: int) -> Iterable[Batch]:
         """Give all lifts' trips with start <= at < end in ascending time, in batches."""
+
+    def tidy(
+        self, *, now: int, raw_before: int, long_before: int, around: Callable[[int, int], Sequence[Span]]
+    ) -> Tidied:
+        """Do one bounded step of housekeeping; called again and again by one thread, beside appends and reads.
+
+        Rolls readings up into minutes; then removes readings before `raw_before` but for those within the spans that
+        `around(start, end)` gives for a time, and minutes and trips before `long_before`.
+        """
 
     def close(self) -> None:
         """Let go of files and connections."""
@@ -216,6 +247,9 @@ class Reads(Protocol):
     ) -> list[Alarm]:
         """List alarms, newest raised first; `standing` = the condition still holds or the alarm is latched."""
 
+    def alarm_spans(self, *, start: int, end: int) -> list[tuple[str, int, int]]:
+        """Give lift, onset and raise of every alarm with onset < end and raised at start or later."""
+
     def ticket(self, ticket_id: str, *, firm_id: str | None = None) -> Ticket:
         """Find a ticket with its clocks; raises NotFound."""
 
@@ -249,6 +283,9 @@ class Reads(Protocol):
 
     def feed(self, *, after: int, most: int = 500, firm_id: str | None = None) -> list[FeedEvent]:
         """Give events with an id above `after`, ascending."""
+
+    def feed_start(self) -> int:
+        """Give the id of the oldest event that is still there, 0 when there is none."""
 
     def feed_end(self) -> int:
         """Give the id of the newest event, 0 when there is none."""
@@ -330,6 +367,15 @@ class Writes(Reads, Protocol):
 
     def quarantine_replayed(self, quarantine_id: int, at: int) -> None:
         """Mark a refused message as replayed."""
+
+    def trim_feed(self, *, before: int, most: int) -> int:
+        """Remove up to `most` of the oldest events before a time; the newest stays. Gives how many are gone."""
+
+    def trim_outbox(self, *, before: int, most: int) -> int:
+        """Remove up to `most` notifications made before a time and sent or given up; the newest stays."""
+
+    def trim_quarantine(self, *, before: int, most: int) -> int:
+        """Remove up to `most` messages received before a time and replayed since; the newest stays."""
 
     def save_user(self, user: User) -> None:
         """Add or replace a user."""

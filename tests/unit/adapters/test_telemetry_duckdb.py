@@ -125,7 +125,7 @@ def test_an_older_database_gains_new_signals(folder: Path) -> None:
     store.append(from_rows([{"lift": "063577", "at": 1, "load": 0.5, "passenger": 1}]))
     store.close()
     with duckdb.connect(folder / "telemetry.duckdb") as database:
-        database.execute("ALTER TABLE telemetry DROP COLUMN passenger")
+        database.execute("ALTER TABLE telemetry_1 DROP COLUMN passenger")
     store = DuckDBTelemetry(folder)
     store.append(from_rows([{"lift": "063577", "at": 2, "passenger": 1}]))
     [batch] = store.replay(start=0, end=ALWAYS)
@@ -140,7 +140,7 @@ def test_missing_is_null_on_disk(folder: Path) -> None:
     store.append(from_rows([{"lift": "063577", "at": 2, "load": 0.5}, {"lift": "063577", "at": 3, "car_speed": 0}]))
     store.close()
     with duckdb.connect(folder / "telemetry.duckdb", read_only=True) as database:
-        told = database.execute("SELECT passenger, car_speed, load, message_codes FROM telemetry").fetchall()
+        told = database.execute("SELECT passenger, car_speed, load, message_codes FROM telemetry_1").fetchall()
         names = database.execute("SELECT lift, name FROM lifts").fetchall()
         widths = dict(database.execute("SELECT column_name, data_type FROM duckdb_columns()").fetchall())
     assert told == [(1, 1.5, None, 0), (None, None, 0.5, None), (None, 0, None, None)]
@@ -168,12 +168,12 @@ def test_an_append_that_fails_leaves_nothing(folder: Path) -> None:
     store = DuckDBTelemetry(folder)
     store.append(from_rows([{"lift": "063577", "at": 2, "passenger": 1}]))
     # Without their column the codes have no place; the new lift's name went in before, in the same transaction.
-    store._readings._writer.execute("ALTER TABLE telemetry RENAME COLUMN message_codes TO gone")
+    store._readings._writer.execute("ALTER TABLE telemetry_1 RENAME COLUMN message_codes TO gone")
     both = from_rows([{"lift": "310117", "at": 1}, {"lift": "063577", "at": 2, "message_codes": [11]}])
     with pytest.raises(Unavailable):
         store.append(both)
-    store._readings._writer.execute("ALTER TABLE telemetry RENAME COLUMN gone TO message_codes")
-    assert [dict(store.newest()), store._readings._count(0, ALWAYS)] == [{"063577": 2}, 1]
+    store._readings._writer.execute("ALTER TABLE telemetry_1 RENAME COLUMN gone TO message_codes")
+    assert [dict(store.newest()), store._readings.count(0, ALWAYS)] == [{"063577": 2}, 1]
     assert store.append(both) == Stored(1, 1)
     store.close()
     store = DuckDBTelemetry(folder)

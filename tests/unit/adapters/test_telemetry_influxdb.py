@@ -108,7 +108,7 @@ def test_whole_signals_are_integer_fields(influxdb: servers.InfluxDB, influxdb_b
     """Dashboards and other readers find integers for flags and counts, floats for measurements, and gaps as gaps."""
     store = InfluxDBTelemetry(address(influxdb, influxdb_bucket))
     store.append(from_rows([{"lift": "063577", "at": 1, "passenger": 1, "car_speed": 2, "message_codes": [11]}]))
-    [series] = influxdb.query("SHOW FIELD KEYS", influxdb_bucket)
+    [series] = influxdb.query('SHOW FIELD KEYS FROM "telemetry"', influxdb_bucket)
     kinds = {"reading": "boolean", "passenger": "integer", "car_speed": "float", "message_codes": "integer"}
     assert dict(series["values"]) == kinds  # type: ignore[call-overload]
     store.close()
