@@ -41,6 +41,7 @@ from lift.fleet import Fleet
 from lift.metrics import Metric, merged, metric
 from lift.ports import Records, Telemetry
 from runtime.alarm_path import AlarmPath
+from runtime.retention import Keep, Retention
 from runtime.settings import PREFIX, Settings
 from runtime.supervise import Role
 from runtime.version import VERSION
@@ -50,6 +51,7 @@ log = logging.getLogger(__name__)
 _ADVANCE_EVERY_S: Final = 0.25
 _SAVE_EVERY_S: Final = 60.0
 _TICK_EVERY_S: Final = 0.5
+_TIDY_EVERY_S: Final = 0.25
 _API_STARTS_WITHIN_S: Final = 15.0
 STATE_FILE: Final = "engine.state"
 
@@ -225,6 +227,9 @@ class Liftwatch:
         self._closing.callback(path.save, state)
         self._closing.callback(ingest.close, within_s=3.0)
         self._run(Role("ingest", _Pace(ingest, path, state).step))
+        retention = Retention(self._telemetry, self._records, self.clock, keep(self.settings))
+        self._beside.append(retention.metrics)
+        self._run(Role("retention", retention.step, pause_s=_TIDY_EVERY_S))
 
     def _start_api(self) -> None:
         assert self._telemetry is not None
@@ -330,6 +335,16 @@ def policy(settings: Settings) -> Policy:
         arrive_s=settings.arrive_within_s,
         arrive_outside_core_s=settings.arrive_outside_core_within_s,
         legal_accident_s=settings.legal_accident_s,
+    )
+
+
+def keep(settings: Settings) -> Keep:
+    """Say from the settings how long what is kept."""
+    return Keep(
+        raw_days=settings.keep_raw_days,
+        long_days=settings.keep_long_days,
+        feed_days=settings.keep_feed_days,
+        sent_days=settings.keep_sent_days,
     )
 
 

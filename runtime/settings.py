@@ -59,6 +59,18 @@ class Settings(BaseSettings):
     arrive_within_s: Seconds = Field(1800, description="Clock: a crew is at the lift, city core")
     arrive_outside_core_within_s: Seconds = Field(3600, description="Clock: a crew is at the lift, elsewhere")
     legal_accident_s: Seconds = Field(7200, description="Clock: an entrapment becomes a legal accident")
+    keep_raw_days: Annotated[int, Field(ge=1, le=36_500)] = Field(
+        30, description="Readings are kept so many days, those around alarms always"
+    )
+    keep_long_days: Annotated[int, Field(ge=1, le=36_500)] = Field(
+        1460, description="Minutes (means, extremes, counts) and trips are kept so many days: 4 years, TSG T5002"
+    )
+    keep_feed_days: Annotated[int, Field(ge=1, le=36_500)] = Field(
+        90, description="Lines of the event stream are kept so many days"
+    )
+    keep_sent_days: Annotated[int, Field(ge=1, le=36_500)] = Field(
+        400, description="Notifications that left and quarantined messages that were replayed are kept so many days"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much goes into the log")
 
     @field_validator("records_url")
