@@ -17,7 +17,7 @@ from api.guard import Guarded
 from api.parts import HealthCheck, Parts
 from api.passwords import Passwords, Patience
 from api.routes import alarms as alarm_routes
-from api.routes import callouts, catalogue, events, front, health, lifts, quarantine, session, tickets
+from api.routes import callouts, catalogue, events, front, health, lifts, quarantine, session, tickets, trips
 from api.routes import metrics as metric_routes
 from api.shell import Requests, Shell
 from api.stream import Tail
@@ -27,7 +27,7 @@ from lift.metrics import Metric, metric
 from lift.ports import Records, Telemetry, Timepiece
 
 _RESOURCES = (
-    front, session, events, lifts, alarm_routes, tickets, callouts, quarantine, health, metric_routes, catalogue,
+    front, session, events, lifts, trips, alarm_routes, tickets, callouts, quarantine, health, metric_routes, catalogue,
 )  # fmt: skip
 
 

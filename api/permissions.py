@@ -51,6 +51,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "lift": _rule("look at a lift", _D, _F, _C, _I, _A),
     "lift_state": _rule("look at a lift", _D, _F, _C, _I, _A),
     "lift_history": _rule("look at a lift's history", _D, _F, _C, _I, _A),
+    "lift_trips": _rule("look at a lift's trips", _D, _F, _C, _I, _A),
     "alarms": _rule("list alarms", _D, _F, _C, _I, _A),
     "alarm": _rule("look at an alarm", _D, _F, _C, _I, _A),
     "acknowledge_alarm": _rule("acknowledge an alarm", _D, _F, _A),

@@ -140,10 +140,11 @@ class Tail:
             threading.Thread(target=self._run, name="event-tail", daemon=True).start()
 
     async def _follow(self, reader: Reader, after: int | None) -> AsyncIterator[bytes]:
-        end = await run_in_threadpool(self._end_of_feed)
+        start, end = await run_in_threadpool(self._ends_of_feed)
         yield b"retry: %d\n\n" % _RECONNECT_MS
-        if after is None or after > end:
-            # An id from the future is of another database: its reader must load everything anew.
+        if after is None or after > end or after + 1 < start:
+            # An id from the future is of another database, and what followed one from long ago is removed: its
+            # reader must load everything anew.
             after = end
             yield _encode(end, "hello", {"id": end})
         now = asyncio.get_running_loop().time
@@ -184,6 +185,10 @@ class Tail:
     def _page(self, after: int) -> list[Line]:
         with self._records.read() as tx:
             return [line(event) for event in tx.feed(after=after, most=_PAGE)]
+
+    def _ends_of_feed(self) -> tuple[int, int]:
+        with self._records.read() as tx:
+            return tx.feed_start(), tx.feed_end()
 
     def _end_of_feed(self) -> int:
         with self._records.read() as tx:

@@ -44,8 +44,8 @@ async def events(
     """Follow what happens in the city, each event once and in order, from the last id seen or from now on.
 
     Without an id the stream begins with a `hello` event whose id is the present end; the same happens when the id
-    is of another database, and then the client should load what it shows anew. A comment every 15 s says that the
-    line is alive.
+    is of another database or so old that events after it are removed, and then the client should load what it shows
+    anew. A comment every 15 s says that the line is alive.
     """
     parts.tail.check_room()
     reader = Reader(

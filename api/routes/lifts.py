@@ -9,7 +9,7 @@ from pydantic import Field
 
 from api import sight
 from api.guard import Guarded, SignedIn
-from api.history import MEDIA_TYPE, encode, parse_resolution, parse_signals
+from api.history import COLUMNS, MEDIA_TYPE, encode, parse_resolution, parse_signals
 from api.pages import Limit
 from api.parts import With
 from api.routes.alarms import AlarmOut
@@ -134,14 +134,7 @@ _HISTORY: Final[dict[int | str, dict[str, Any]]] = {
                 "schema": {
                     "type": "object",
                     "required": ["lift", "at", "signals"],
-                    "properties": {
-                        "lift": {"type": "string"},
-                        "at": {"type": "array", "items": {"type": "string", "format": "date-time"}},
-                        "signals": {
-                            "type": "object",
-                            "additionalProperties": {"type": "array", "items": {"type": ["number", "null"]}},
-                        },
-                    },
+                    "properties": COLUMNS,
                     "examples": [
                         {
                             "lift": "063577",
@@ -219,7 +212,10 @@ def lift_history(
         str | None, Query(max_length=20, description="One value a step of 10s, 5m, 1h …; every reading if left out")
     ] = None,
 ) -> Response:
-    """Give one lift's readings as columns; with a resolution means, and last values of flags and counts."""
+    """Give one lift's readings as columns; with a resolution means, and last values of flags and counts.
+
+    Readings are kept for some weeks, those around alarms for ever; steps of a minute and more reach back for years.
+    """
     wanted, step = parse_signals(signals), parse_resolution(resolution)
     until = parts.clock.now() if end is None else end
     since = until - _HISTORY_S_DEFAULT * 1_000_000 if start is None else start

@@ -143,6 +143,19 @@ def test_stream_begins_with_hello_whose_id_resumes(world: World, address: str) -
         assert next(events).event_id == str(missed)
 
 
+def test_id_from_before_a_trim_begins_anew(world: World, address: str) -> None:
+    """When events after an id are removed, the client is told so instead of being left with a gap."""
+    token = world.token("dispatcher")
+    first, *_, last = [world.announce() for _ in range(5)]
+    with world.records.write() as tx:
+        tx.trim_feed(before=world.clock.now() + 1, most=3)
+    with listening(address, token, str(first)) as events:
+        assert next(events).kind == "hello"
+    # The oldest one left is what follows, so nothing is missing.
+    with listening(address, token, str(last - 2)) as events:
+        assert next(events).event_id == str(last - 1)
+
+
 def test_id_of_another_database_begins_anew(world: World, address: str) -> None:
     """An id beyond the newest event cannot be resumed from: the client is told to load everything anew."""
     with listening(address, world.token("dispatcher"), "99999999999999999999999") as events:
