@@ -18,7 +18,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from bench import engine, gateway, latency, path, ride, simulate
+from bench import engine, gateway, latency, path, ride, simulate, store
 
 RESULTS = Path(__file__).parent / "results"
 BAR_READINGS_A_SECOND = 330_000
@@ -77,6 +77,7 @@ CASES: dict[str, Callable[[bool], dict[str, Any]]] = {
     "simulate": simulate.run,
     "gateway": gateway.run,
     "ride": ride.run,
+    "store": store.run,
 }
 
 
