@@ -2,66 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import fields, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cache
-from typing import Any, ClassVar, Final, Protocol, TypeVar
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from adapters import records_schema as schema
-from lift.alarm import Alarm
-from lift.errors import Conflict, Invalid, NotFound, Unavailable
+from adapters.records_alarms import SqlAlarmReads
+from adapters.records_base import R, Record, as_record, capped, columns, count_of, of_firm, select_record
+from lift.errors import NotFound
 from lift.ports import FeedEvent, OutboxItem, Quarantined, Reads, User
 from lift.register import Building, Crew, Firm, Lift, Station
 from lift.ticket import FINAL, Answer, Callout, Clock, Stage, Ticket, TicketEvent
-
-PART: Final = "records"
-ROWS_MAX: Final = 1000
-_TIES_MAX: Final = 10_000  # more alarms of one moment than any power cut brings
 
 # Above this many buildings that fit a search, lifts that fit are so common that walking them in order is quick.
 _BUILDINGS_LISTED_MAX: Final = 1000
 _AFTER_EVERY_CHARACTER: Final = "\U0010ffff"
 
 
-class Record(Protocol):
-    """Any of the domain's dataclasses."""
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-
-R = TypeVar("R", bound=Record)
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Turn what the database's library raises into errors of ours."""
-    try:
-        yield
-    except sa.exc.IntegrityError as error:
-        raise Conflict(f"the records refuse this: {error.orig}") from error
-    except sa.exc.DataError as error:
-        raise Invalid("value", f"the records cannot hold it: {error.orig}") from error
-    except (OverflowError, UnicodeError) as error:
-        raise Invalid("value", f"the records cannot hold it: {error}") from error
-    except sa.exc.DBAPIError as error:
-        raise Unavailable(PART, error.orig) from error
-    except sa.exc.SQLAlchemyError as error:
-        raise Unavailable(PART, error) from error
-
-
-def columns(table: sa.Table, record: type[Record]) -> list[sa.Column[Any]]:
-    """Give the columns that hold a record's fields."""
-    return [table.c[field.name] for field in fields(record) if field.name in table.c]
-
-
-class SqlReads(Reads):
+class SqlReads(SqlAlarmReads, Reads):
     """Reads through one connection, inside the transaction that its owner has begun."""
-
-    def __init__(self, connection: sa.Connection) -> None:
-        self._connection = connection
 
     # ---------------------------------------------------------------------------------- the register
 
@@ -82,11 +44,11 @@ class SqlReads(Reads):
         self, *, text: str = "", firm_id: str | None = None, after: str = "", most: int = 50
     ) -> list[tuple[Lift, Building]]:
         """Search lifts by code prefix or by part of an address or building name, in order of rescue code."""
-        codes = self._codes(text.strip(), firm_id, after, _capped(most))
+        codes = self._codes(text.strip(), firm_id, after, capped(most))
         table, places = schema.lifts, schema.buildings
-        found = self._all(Lift, _select(table, Lift).where(table.c.rescue_code.in_(codes)))
+        found = self._all(Lift, select_record(table, Lift).where(table.c.rescue_code.in_(codes)))
         wanted = {lift.building_id for lift in found}
-        buildings = self._all(Building, _select(places, Building).where(places.c.building_id.in_(wanted)))
+        buildings = self._all(Building, select_record(places, Building).where(places.c.building_id.in_(wanted)))
         by_id = {building.building_id: building for building in buildings}
         found.sort(key=lambda lift: lift.rescue_code)
         return [(lift, by_id[lift.building_id]) for lift in found]
@@ -95,7 +57,7 @@ class SqlReads(Reads):
         """Give the rescue codes of a search: each way of fitting is asked alone, so that each uses its index."""
         table = schema.lifts
         query = sa.select(table.c.rescue_code).where(table.c.rescue_code > after)
-        query = _of_firm(query, table.c.firm_id, firm_id).order_by(table.c.rescue_code).limit(most)
+        query = of_firm(query, table.c.firm_id, firm_id).order_by(table.c.rescue_code).limit(most)
         if not text:
             return list(self._scalars(query))
         ways = [
@@ -116,7 +78,7 @@ class SqlReads(Reads):
 
     def all_lifts(self) -> list[Lift]:
         """Give every lift in the order they were registered."""
-        return self._all(Lift, _select(schema.lifts, Lift).order_by(schema.lifts.c.position))
+        return self._all(Lift, select_record(schema.lifts, Lift).order_by(schema.lifts.c.position))
 
     def firm(self, firm_id: str) -> Firm:
         """Find a firm; raises NotFound."""
@@ -125,42 +87,12 @@ class SqlReads(Reads):
     def stations(self, *, level: int) -> list[Station]:
         """Give the stations of a response level, in order of their ids."""
         table = schema.stations
-        query = _select(table, Station).where(table.c.level == level).order_by(table.c.station_id)
+        query = select_record(table, Station).where(table.c.level == level).order_by(table.c.station_id)
         return self._all(Station, query)
 
     def crew(self, crew_id: str) -> Crew:
         """Find a crew; raises NotFound."""
         return self._find(Crew, "crew", crew_id)
-
-    # ---------------------------------------------------------------------------------------- alarms
-
-    def alarm(self, key: str, *, firm_id: str | None = None) -> Alarm:
-        """Find an alarm; raises NotFound."""
-        query = _by_key(Alarm, scoped=firm_id is not None)
-        return self._only(Alarm, query, f"there is no alarm {key!r}", key=key, firm_id=firm_id)
-
-    def alarms(
-        self,
-        *,
-        lift: str = "",
-        standing: bool | None = None,
-        firm_id: str | None = None,
-        before: int | None = None,
-        most: int = 50,
-    ) -> list[Alarm]:
-        """List alarms, newest raised first; `standing` = the condition still holds or the alarm is latched.
-
-        `before` is a `raised_at`. Alarms of one moment are not split between pages, so a page may hold
-        more than `most`.
-        """
-        table = schema.alarms
-        query = _alarms(scoped=firm_id is not None)
-        if lift:
-            query = query.where(table.c.lift == lift)
-        if standing is not None:
-            query = query.where(table.c.standing == standing)
-        time, key = table.c.raised_at, table.c.key
-        return self._page(Alarm, query, time, key, before=before, most=most, firm_id=firm_id)
 
     # --------------------------------------------------------------------------------------- tickets
 
@@ -203,13 +135,13 @@ class SqlReads(Reads):
     def _with_clocks(self, tickets: list[Ticket]) -> list[Ticket]:
         clocks: dict[str, list[Clock]] = {ticket.ticket_id: [] for ticket in tickets}
         for row in self._rows(_CLOCKS_OF, ids=list(clocks)) if clocks else []:
-            clocks[row[0]].append(_record(Clock, row[1:]))
+            clocks[row[0]].append(as_record(Clock, row[1:]))
         return [replace(ticket, clocks=tuple(clocks[ticket.ticket_id])) for ticket in tickets]
 
     def ticket_events(self, ticket_id: str) -> list[TicketEvent]:
         """Give a ticket's whole log in order."""
         table = schema.ticket_events
-        query = _select(table, TicketEvent).where(table.c.ticket_id == ticket_id).order_by(table.c.number)
+        query = select_record(table, TicketEvent).where(table.c.ticket_id == ticket_id).order_by(table.c.number)
         return self._all(TicketEvent, query)
 
     def callout(self, callout_id: str, *, firm_id: str | None = None) -> Callout:
@@ -222,19 +154,19 @@ class SqlReads(Reads):
     ) -> list[Callout]:
         """List call-outs, newest first: a firm's own and those of its lifts."""
         query = _callouts(of_ticket=bool(ticket_id), waiting=waiting, scoped=firm_id is not None)
-        return self._all(Callout, query, ticket_id=ticket_id, firm_id=firm_id, most=_capped(most))
+        return self._all(Callout, query, ticket_id=ticket_id, firm_id=firm_id, most=capped(most))
 
     def due_clocks(self, now: int, *, most: int = 200) -> list[tuple[str, Clock]]:
         """Give running clocks past due and not yet marked, with their ticket ids, longest overdue first."""
-        rows = self._rows(_DUE_CLOCKS, now=now, most=_capped(most))
-        return [(row[0], _record(Clock, row[1:])) for row in rows]
+        rows = self._rows(_DUE_CLOCKS, now=now, most=capped(most))
+        return [(row[0], as_record(Clock, row[1:])) for row in rows]
 
     # ------------------------------------------------------------------------------- feed and outbox
 
     def feed(self, *, after: int, most: int = 500, firm_id: str | None = None) -> list[FeedEvent]:
         """Give events with an id above `after`, ascending."""
         query = _feed(scoped=firm_id is not None)
-        return self._all(FeedEvent, query, after=after, firm_id=firm_id, most=_capped(most))
+        return self._all(FeedEvent, query, after=after, firm_id=firm_id, most=capped(most))
 
     def feed_start(self) -> int:
         """Give the id of the oldest event that is still there, 0 when there is none."""
@@ -247,8 +179,8 @@ class SqlReads(Reads):
     def outbox_due(self, now: int, *, most: int = 100) -> list[OutboxItem]:
         """Give unsent notifications whose next attempt is due, oldest first."""
         table = schema.outbox
-        query = _select(table, OutboxItem).where(schema.UNSENT, table.c.next_at <= now)
-        return self._all(OutboxItem, query.order_by(table.c.next_at, table.c.outbox_id).limit(_capped(most)))
+        query = select_record(table, OutboxItem).where(schema.UNSENT, table.c.next_at <= now)
+        return self._all(OutboxItem, query.order_by(table.c.next_at, table.c.outbox_id).limit(capped(most)))
 
     # ------------------------------------------------------------------------------------ quarantine
 
@@ -257,12 +189,12 @@ class SqlReads(Reads):
     ) -> list[Quarantined]:
         """List refused messages, newest first. `before` is a `quarantine_id`."""
         table = schema.quarantine
-        query = _select(table, Quarantined)
+        query = select_record(table, Quarantined)
         if waiting is not None:
             query = query.where(schema.AWAITING if waiting else table.c.replayed_at.is_not(None))
         if before is not None:
             query = query.where(table.c.quarantine_id < before)
-        query = query.order_by(table.c.quarantine_id.desc()).limit(_capped(most))
+        query = query.order_by(table.c.quarantine_id.desc()).limit(capped(most))
         return [replace(item, reasons=tuple(item.reasons)) for item in self._all(Quarantined, query)]
 
     def quarantine_item(self, quarantine_id: int) -> Quarantined:
@@ -279,20 +211,20 @@ class SqlReads(Reads):
     def session_user(self, token_hash: str, now: int) -> User | None:
         """Give whose unexpired sign-in this is."""
         session, users = schema.sessions, schema.users
-        query = _select(users, User).join(session, session.c.user == users.c.name)
+        query = select_record(users, User).join(session, session.c.user == users.c.name)
         query = query.where(session.c.token_hash == token_hash, session.c.expires_at > now)
         return next(iter(self._all(User, query)), None)
 
     def counts(self) -> Mapping[str, int]:
         """Count what waits for someone, and what was given up or dropped."""
         counted = {
-            "alarms_standing": _count(schema.alarms, schema.alarms.c.standing == sa.true()),
-            "rescues": _count(schema.tickets, schema.UNDER_WAY),
-            "tickets_open": _count(schema.tickets, schema.tickets.c.stage.in_(sorted(set(Stage) - FINAL))),
-            "callouts_waiting": _count(schema.callouts, schema.callouts.c.answer == Answer.WAITING),
-            "quarantined": _count(schema.quarantine, schema.AWAITING),
-            "notifications_unsent": _count(schema.outbox, schema.UNSENT),
-            "notifications_given_up": _count(schema.outbox, schema.GIVEN_UP),
+            "alarms_standing": count_of(schema.alarms, schema.alarms.c.standing == sa.true()),
+            "rescues": count_of(schema.tickets, schema.UNDER_WAY),
+            "tickets_open": count_of(schema.tickets, schema.tickets.c.stage.in_(sorted(set(Stage) - FINAL))),
+            "callouts_waiting": count_of(schema.callouts, schema.callouts.c.answer == Answer.WAITING),
+            "quarantined": count_of(schema.quarantine, schema.AWAITING),
+            "notifications_unsent": count_of(schema.outbox, schema.UNSENT),
+            "notifications_given_up": count_of(schema.outbox, schema.GIVEN_UP),
         }
         found = {name: int(self._scalar(query) or 0) for name, query in counted.items()}
         return found | {"quarantine_dropped": self._counter("quarantine_dropped")}
@@ -312,88 +244,20 @@ class SqlReads(Reads):
 
     # --------------------------------------------------------------------------------------- helpers
 
-    def _page(
-        self,
-        record: type[R],
-        query: sa.Select[Any],
-        time: sa.Column[int],
-        key: sa.Column[str],
-        *,
-        before: int | None,
-        most: int,
-        firm_id: str | None,
-    ) -> list[R]:
-        most = _capped(most)
-        query = query.order_by(time.desc(), key.desc())
-        first = query if before is None else query.where(time < before)
-        found = self._all(record, first.limit(most), firm_id=firm_id)
-        if found and len(found) == most:
-            # The next page begins before this moment, so what else happened at it must come along.
-            last_time, last_key = getattr(found[-1], time.name), getattr(found[-1], key.name)
-            ties = query.where(time == last_time, key < last_key).limit(_TIES_MAX)
-            found += self._all(record, ties, firm_id=firm_id)
-        return found
-
     def _counter(self, name: str) -> int:
         return int(self._scalar(_COUNTER, name=name) or 0)
 
-    def _rows(self, query: sa.Executable, **values: object) -> Sequence[sa.Row[*tuple[Any, ...]]]:
-        with translated():
-            return self._connection.execute(query, values).all()
-
-    def _scalars(self, query: sa.Executable, **values: object) -> Iterator[Any]:
-        return (row[0] for row in self._rows(query, **values))
-
-    def _scalar(self, query: sa.Executable, **values: object) -> Any:  # noqa: ANN401 - one value of any column
-        return next(self._scalars(query, **values), None)
-
-    def _all(self, record: type[R], query: sa.Executable, **values: object) -> list[R]:
-        return [_record(record, row) for row in self._rows(query, **values)]
-
-    def _only(self, record: type[R], query: sa.Executable, missing: str, **values: object) -> R:
-        found = self._all(record, query, **values)
-        if not found:
-            raise NotFound(missing)
-        return found[0]
-
     def _find(self, record: type[R], noun: str, key: object) -> R:
         return self._only(record, _by_key(record), f"there is no {noun} {key!r}", key=key)
-
-
-@cache
-def _names(record: type[Record]) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(record))
-
-
-def _record(record: type[R], row: Sequence[Any]) -> R:
-    # What a row lacks stands last in its record and has a default.
-    return record(**dict(zip(_names(record), row, strict=False)))
-
-
-def _select(table: sa.Table, record: type[Record]) -> sa.Select[Any]:
-    return sa.select(*columns(table, record))
-
-
-def _capped(most: int) -> int:
-    return max(0, min(most, ROWS_MAX))
 
 
 def _begins(column: sa.Column[str], text: str) -> sa.ColumnElement[bool]:
     return (column >= text) & (column < text + _AFTER_EVERY_CHARACTER)
 
 
-def _count(table: sa.Table, where: sa.ColumnElement[bool] | sa.TextClause) -> sa.Select[Any]:
-    return sa.select(sa.func.count()).select_from(table).where(where)
-
-
-def _of_firm(query: sa.Select[Any], column: sa.Column[str], firm_id: str | None) -> sa.Select[Any]:
-    return query if firm_id is None else query.where(column == firm_id)
-
-
 # Queries asked often are built once: building one costs five times as much as asking it.
 
 _TABLES: Final[Mapping[type[Record], sa.Table]] = {
-    Alarm: schema.alarms,
     Building: schema.buildings,
     Callout: schema.callouts,
     Crew: schema.crews,
@@ -402,7 +266,7 @@ _TABLES: Final[Mapping[type[Record], sa.Table]] = {
     Ticket: schema.tickets,
     User: schema.users,
 }
-_RESCUE_OF: Final = _select(schema.tickets, Ticket).where(
+_RESCUE_OF: Final = select_record(schema.tickets, Ticket).where(
     schema.tickets.c.lift == sa.bindparam("lift"), schema.UNDER_WAY
 )
 _CLOCKS: Final = sa.select(schema.clocks.c.ticket_id, *columns(schema.clocks, Clock))
@@ -427,37 +291,27 @@ def newest(column: sa.Column[int]) -> sa.Select[Any]:
 def _by_key(record: type[Record], *, scoped: bool = False) -> sa.Select[Any]:
     table = _TABLES[record]
     [column] = table.primary_key.columns
-    query = _select(table, record)
+    query = select_record(table, record)
     if scoped:
-        query = {Alarm: _alarms, Ticket: _tickets, Callout: _called}[record](scoped=True)
+        query = {Ticket: _tickets, Callout: _called}[record](scoped=True)
     return query.where(column == sa.bindparam("key"))
 
 
 @cache
 def _lift_by(key: str, *, scoped: bool) -> sa.Select[Any]:
-    query = _select(schema.lifts, Lift).where(schema.lifts.c[key] == sa.bindparam("code")).limit(1)
+    query = select_record(schema.lifts, Lift).where(schema.lifts.c[key] == sa.bindparam("code")).limit(1)
     return query.where(schema.lifts.c.firm_id == sa.bindparam("firm_id")) if scoped else query
 
 
 @cache
-def _alarms(*, scoped: bool) -> sa.Select[Any]:
-    query = _select(schema.alarms, Alarm)
-    if not scoped:
-        return query
-    lifts = schema.lifts
-    joined = query.join(lifts, lifts.c.rescue_code == schema.alarms.c.lift)
-    return joined.where(lifts.c.firm_id == sa.bindparam("firm_id"))
-
-
-@cache
 def _tickets(*, scoped: bool) -> sa.Select[Any]:
-    query = _select(schema.tickets, Ticket)
+    query = select_record(schema.tickets, Ticket)
     return query.where(schema.tickets.c.ticket_id.in_(_seen())) if scoped else query
 
 
 @cache
 def _called(*, scoped: bool) -> sa.Select[Any]:
-    query = _select(schema.callouts, Callout)
+    query = select_record(schema.callouts, Callout)
     return query.where(schema.callouts.c.ticket_id.in_(_seen())) if scoped else query
 
 
@@ -484,7 +338,7 @@ def _seen() -> sa.Select[Any]:
 @cache
 def _feed(*, scoped: bool) -> sa.Select[Any]:
     table = schema.feed
-    query = _select(table, FeedEvent).where(table.c.event_id > sa.bindparam("after"))
+    query = select_record(table, FeedEvent).where(table.c.event_id > sa.bindparam("after"))
     if scoped:
         query = query.where(table.c.firm_id == sa.bindparam("firm_id"))
     return query.order_by(table.c.event_id).limit(sa.bindparam("most"))

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from lift.alarm import Priority
 from lift.codes import Code
 from lift.errors import Invalid
+from lift.incident import IncidentKind
 from lift.register import PlaceClass
 from lift.ticket import RESCUE, Answer, ClockName, Stage
 
@@ -73,6 +74,16 @@ class Json(sa.types.TypeDecorator[Any]):
         return None if value is None else json.loads(value)
 
 
+class Words(Json):
+    """Holds a tuple of texts as JSON."""
+
+    cache_ok = True
+
+    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> Any:  # noqa: ANN401, ARG002 - as Json
+        """Read the texts."""
+        return None if value is None else tuple(json.loads(value))
+
+
 # Keys sort and compare by their bytes on both databases, so that a prefix is a range of the index.
 KEY: Final = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 # SQLite makes only a column called INTEGER the row's own address; elsewhere that name has 32 bits.
@@ -129,7 +140,7 @@ lifts = sa.Table(
     _column("factory_number", sa.Text),
     sa.Column("building_id", KEY, sa.ForeignKey("buildings.building_id"), nullable=False),
     sa.Column("firm_id", KEY, sa.ForeignKey("firms.firm_id"), nullable=False),
-    _column("gateway", sa.Text),
+    _column("gateway", KEY),
     _column("make", sa.Text),
     _column("model", sa.Text),
     _column("installed", sa.Text),
@@ -140,6 +151,7 @@ lifts = sa.Table(
     sa.Index("lifts_by_registration_code", "registration_code", "rescue_code"),
     sa.Index("lifts_by_building", "building_id", "rescue_code"),
     sa.Index("lifts_by_firm", "firm_id", "rescue_code"),
+    sa.Index("lifts_by_gateway", "gateway", "rescue_code"),
     sa.Index("lifts_by_position", "position"),
 )  # fmt: skip
 
@@ -159,14 +171,81 @@ alarms = sa.Table(
     _column("reset_at", WHOLE, null=True),
     _column("shelved_until", WHOLE, null=True),
     _column("ticket_id", KEY, null=True),
+    _column("confirmed_at", WHOLE, null=True),
+    _column("confidence", sa.Double),
+    _column("evidence", Words),
+    _column("shown_at", WHOLE, null=True),
+    _column("incident", KEY),
+    _column("suppressed_by", KEY),
+    _column("out_of_service_until", WHOLE, null=True),
+    _column("first_out", sa.Boolean),
+    _column("chattering_since", WHOLE, null=True),
+    _column("quiet_from", WHOLE, null=True),
+    _column("latest_onset", WHOLE, null=True),
+    _column("repeats", sa.Integer),
     # Follows from the columns above; kept because the alarms that stand must be found among all that ever were.
     _column("standing", sa.Boolean),
     sa.Index("alarms_by_time", "raised_at"),
     sa.Index("alarms_standing", "standing", "raised_at"),
     sa.Index("alarms_of_lift", "lift", "raised_at"),
+    sa.Index("alarms_shown", "shown_at"),
 )  # fmt: skip
 HOLDING: Final = sa.text("returned_at IS NULL")
-sa.Index("alarms_holding", alarms.c.lift, alarms.c.rule, sqlite_where=HOLDING, postgresql_where=HOLDING)
+sa.Index("alarms_holding", alarms.c.key, sqlite_where=HOLDING, postgresql_where=HOLDING)
+# Few alarms at a time are in these ways out of the ordinary, so their indexes stay small.
+INSIDE: Final = sa.text("incident <> ''")
+sa.Index("alarms_inside", alarms.c.incident, alarms.c.raised_at, sqlite_where=INSIDE, postgresql_where=INSIDE)
+ENDING: Final = sa.text(
+    "standing AND (shelved_until IS NOT NULL OR out_of_service_until IS NOT NULL OR quiet_from IS NOT NULL)"
+)
+sa.Index("alarms_ending", alarms.c.key, sqlite_where=ENDING, postgresql_where=ENDING)
+
+incidents = sa.Table(
+    "incidents", TABLES,
+    _column("key", KEY, key=True),
+    _column("kind", Word(IncidentKind)),
+    _column("anchor", KEY),
+    _column("onset", WHOLE),
+    _column("opened_at", WHOLE),
+    _column("closed_at", WHOLE, null=True),
+    _column("ending_at", WHOLE, null=True),
+    _column("merged_into", KEY),
+    _column("lifts", sa.Integer),
+    _column("rescues", sa.Integer),
+    _column("mass_event_at", WHOLE, null=True),
+    _column("acknowledged_at", WHOLE, null=True),
+    _column("acknowledged_by", sa.Text, null=True),
+    sa.Index("incidents_by_time", "opened_at"),
+)  # fmt: skip
+OPEN: Final = sa.text("closed_at IS NULL")
+sa.Index("incidents_open", incidents.c.opened_at, sqlite_where=OPEN, postgresql_where=OPEN)
+
+# No foreign key: a lift that the register lacks may be inside all the same.
+incident_lifts = sa.Table(
+    "incident_lifts", TABLES,
+    _column("incident", KEY, key=True),
+    _column("lift", KEY, key=True),
+    _column("firm_id", KEY),
+    _column("joined_at", WHOLE),
+    _column("left_at", WHOLE, null=True),
+    sa.Index("incident_lifts_of_firm", "firm_id", "incident"),
+)  # fmt: skip
+
+out_of_service = sa.Table(
+    "out_of_service", TABLES,
+    _column("number", WHOLE, key=True),
+    _column("lift", KEY),
+    _column("rule", KEY),
+    _column("since", WHOLE),
+    _column("until", WHOLE),
+    _column("by", sa.Text),
+    _column("reason", sa.Text),
+    _column("ended_at", WHOLE, null=True),
+    _column("ended_by", sa.Text, null=True),
+    sa.Index("out_of_service_of_lift", "lift", "number"),
+)  # fmt: skip
+UNENDED: Final = sa.text("ended_at IS NULL")
+sa.Index("out_of_service_now", out_of_service.c.until, sqlite_where=UNENDED, postgresql_where=UNENDED)
 
 tickets = sa.Table(
     "tickets", TABLES,
@@ -180,6 +259,7 @@ tickets = sa.Table(
     _column("opened_at", WHOLE),
     _column("updated_at", WHOLE),
     _column("closed_at", WHOLE, null=True),
+    _column("confidence", sa.Double),
     sa.Index("tickets_by_time", "opened_at"),
     sa.Index("tickets_of_lift", "lift", "opened_at"),
     sa.Index("tickets_of_firm", "firm_id", "opened_at"),

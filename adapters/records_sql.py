@@ -16,7 +16,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from adapters import records_schema as schema
-from adapters.records_reads import PART, SqlReads, translated
+from adapters.records_base import PART, translated
+from adapters.records_reads import SqlReads
 from adapters.records_writes import SqlWrites
 from lift.errors import Invalid, Unavailable
 from lift.ports import Reads, Records, Writes

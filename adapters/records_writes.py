@@ -13,9 +13,12 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from adapters import records_schema as schema
-from adapters.records_reads import Record, SqlReads, columns, newest, translated
-from lift.alarm import Alarm
+from adapters.records_base import Record, translated
+from adapters.records_reads import SqlReads, newest
+from lift.alarm import Alarm, OutOfService
+from lift.alarm_ports import Announcement
 from lift.errors import Conflict, Invalid
+from lift.incident import Incident, IncidentLift
 from lift.ports import OutboxItem, User, Writes
 from lift.register import Register
 from lift.ticket import Callout, Ticket, TicketEvent, digest
@@ -54,23 +57,41 @@ class SqlWrites(SqlReads, Writes):
         position = self._next(schema.lifts.c.position)
         rows = ({**_row(lift), "position": number} for number, lift in enumerate(register.lifts, position))
         try:
-            self._put_rows(schema.lifts, rows, kept="position")
+            self._put_rows(schema.lifts, rows, kept=("position",))
         except Conflict as error:
             raise Invalid("lifts", "one names a building or a firm that the register does not have") from error
 
     # ---------------------------------------------------------------------------------------- alarms
 
-    def add_alarm(self, alarm: Alarm) -> bool:
-        """Record a new alarm; False when its key is known already, and then nothing changes."""
-        return bool(self._rows(_add_new(self._dialect, schema.alarms), **_alarm_row(alarm)))
-
     def save_alarm(self, alarm: Alarm) -> None:
         """Replace an alarm's row."""
         self._replace(schema.alarms, alarm.key, _alarm_row(alarm))
 
-    def open_alarms(self, lift: str, rule: str) -> list[Alarm]:
-        """Give the lift's alarms of a rule whose condition has not returned, oldest first."""
-        return self._all(Alarm, _OPEN_ALARMS, lift=lift, rule=rule)
+    def put_alarms(self, alarms: Iterable[Alarm]) -> None:
+        """Add alarms or replace their rows, many at once."""
+        self._put_rows(schema.alarms, (_alarm_row(alarm) for alarm in alarms))
+
+    def put_incidents(self, incidents: Iterable[Incident]) -> None:
+        """Add incidents or replace their rows, but for what people did about them."""
+        self._put_rows(schema.incidents, map(_row, incidents), kept=("acknowledged_at", "acknowledged_by"))
+
+    def save_incident(self, incident: Incident) -> None:
+        """Replace an incident's row."""
+        self._replace(schema.incidents, incident.key, _row(incident))
+
+    def put_incident_lifts(self, lifts: Iterable[IncidentLift]) -> None:
+        """Add lifts to incidents or replace their rows; when a lift first joined is kept."""
+        self._put_rows(schema.incident_lifts, map(_row, lifts), kept=("joined_at",))
+
+    def add_out_of_service(self, entry: OutOfService) -> OutOfService:
+        """Record an entry; gives it with its number."""
+        entry = replace(entry, number=self._next(schema.out_of_service.c.number))
+        self._do(_add(schema.out_of_service), _row(entry))
+        return entry
+
+    def save_out_of_service(self, entry: OutOfService) -> None:
+        """Replace an entry's row."""
+        self._replace(schema.out_of_service, entry.number, _row(entry))
 
     # --------------------------------------------------------------------------------------- tickets
 
@@ -126,6 +147,15 @@ class SqlWrites(SqlReads, Writes):
         self._do(_add(schema.feed), row)
         self.announced = event_id
         return event_id
+
+    def announce_all(self, lines: Sequence[Announcement]) -> None:
+        """Append many lines to the event stream, in order."""
+        rows = [
+            {**_row(line), "event_id": self._next(schema.feed.c.event_id), "data": dict(line.data)} for line in lines
+        ]
+        if rows:
+            self._do(_add(schema.feed), rows)
+            self.announced = rows[-1]["event_id"]
 
     def enqueue(self, *, kind: str, party_id: str, phone: str, text: str, at: int, about: str = "") -> int:
         """Put a notification in the outbox, due at once; `about` names its call-out. Gives its id."""
@@ -266,8 +296,8 @@ class SqlWrites(SqlReads, Writes):
     def _put(self, table: sa.Table, records: Iterable[Record]) -> None:
         self._put_rows(table, (_row(each) for each in records))
 
-    def _put_rows(self, table: sa.Table, rows: Iterable[dict[str, Any]], kept: str = "") -> None:
-        """Add rows, or replace those with the same key in all but the column that is `kept`."""
+    def _put_rows(self, table: sa.Table, rows: Iterable[dict[str, Any]], kept: tuple[str, ...] = ()) -> None:
+        """Add rows, or replace those with the same key in all but the columns that are `kept`."""
         rows = iter(rows)
         while chunk := list(itertools.islice(rows, _ROWS_AT_ONCE)):
             self._do(_upsert(self._dialect, table, kept), chunk)
@@ -275,15 +305,6 @@ class SqlWrites(SqlReads, Writes):
 
 # Statements are built once: building one costs five times as much as running it.
 
-_OPEN_ALARMS: Final = (
-    sa.select(*columns(schema.alarms, Alarm))
-    .where(
-        schema.alarms.c.lift == sa.bindparam("lift"),
-        schema.alarms.c.rule == sa.bindparam("rule"),
-        schema.HOLDING,
-    )
-    .order_by(schema.alarms.c.raised_at, schema.alarms.c.key)
-)
 _LAST_EVENT: Final = (
     sa.select(schema.ticket_events.c.number, schema.ticket_events.c.digest)
     .where(schema.ticket_events.c.ticket_id == sa.bindparam("ticket_id"))
@@ -323,10 +344,10 @@ def _count_on(dialect: str) -> sa.Executable:
 
 
 @cache
-def _upsert(dialect: str, table: sa.Table, kept: str) -> sa.Executable:
+def _upsert(dialect: str, table: sa.Table, kept: tuple[str, ...]) -> sa.Executable:
     keys = {column.name for column in table.primary_key.columns}
     insert = _insert(dialect, table)
-    replaced = {c.name: insert.excluded[c.name] for c in table.columns if c.name not in keys | {kept}}
+    replaced = {c.name: insert.excluded[c.name] for c in table.columns if c.name not in keys | set(kept)}
     return insert.on_conflict_do_update(index_elements=sorted(keys), set_=replaced)
 
 
@@ -335,8 +356,7 @@ def _row(record: Record) -> dict[str, Any]:
 
 
 def _alarm_row(alarm: Alarm) -> dict[str, Any]:
-    standing = alarm.returned_at is None or (alarm.latching and alarm.reset_at is None)
-    return {**_row(alarm), "standing": standing}
+    return {**_row(alarm), "standing": alarm.standing}
 
 
 def _ticket_row(ticket: Ticket) -> dict[str, Any]:

@@ -209,6 +209,10 @@ class Engine:
             for number, slot, onset in zip(numbers.tolist(), slots.tolist(), onsets.tolist(), strict=True)
         }
 
+    def heard(self) -> Ints:
+        """Give the time of each lift's newest reading (µs), far in the past for one that never reported."""
+        return self._newest
+
     def metrics(self) -> list[Metric]:
         """Give the engine's counters and gauges."""
         return [

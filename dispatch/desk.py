@@ -14,7 +14,7 @@ from dispatch.policy import Policy
 from lift.alarm import Alarm, Change, Priority, Transition
 from lift.codes import NAMES
 from lift.errors import Invalid, LiftError, NotFound, Unavailable
-from lift.ports import Records, Timepiece, Writes
+from lift.ports import Reads, Records, Timepiece, Writes
 from lift.ticket import FINAL, Callout, Stage, Ticket
 
 __all__ = ["Actor", "RescueDesk"]
@@ -49,7 +49,15 @@ class RescueDesk:
         for alarm in alarms:
             if alarm.priority is not Priority.EMERGENCY:
                 continue
-            facts = {"alarm": alarm.key, "rule": alarm.rule, "onset": alarm.onset, "summary": _what(alarm)}
+            facts = {
+                "alarm": alarm.key,
+                "rule": alarm.rule,
+                "onset": alarm.onset,
+                "summary": _what(alarm),
+                "confidence": alarm.confidence,
+                "evidence": list(alarm.evidence),
+                **({"incident": alarm.incident} if alarm.incident else {}),
+            }
             ticket = tx.rescue_of(alarm.lift)
             if ticket is None:
                 ticket = self._open(
@@ -59,25 +67,55 @@ class RescueDesk:
                     since=alarm.onset,
                     by=callouts.PLATFORM,
                     facts=facts,
+                    confidence=alarm.confidence,
                 )
             else:
+                ticket = replace(ticket, confidence=max(ticket.confidence, alarm.confidence))
                 ticket = self._join(tx, ticket, "alarm_joined", by=callouts.PLATFORM, facts=facts)
             tx.save_alarm(replace(alarm, ticket_id=ticket.ticket_id))
+            self._join_mass_event(tx, alarm)
+
+    def confirmed(self, tx: Writes, transitions: Sequence[Transition]) -> None:
+        """Write on its ticket, once, that a second sign speaks for an alarm, and how sure it is now."""
+        for transition in transitions:
+            if transition.change is not Change.CONFIRMED:
+                continue
+            ticket = _ticket_of(tx, transition.key)
+            if ticket is None or _is_told(tx, ticket, "confirmed", transition.key) or ticket.stage in FINAL:
+                continue
+            facts = {
+                "alarm": transition.key,
+                "rule": transition.rule,
+                "at": transition.at,
+                "confidence": transition.confidence,
+                "evidence": list(transition.evidence),
+            }
+            ticket = replace(ticket, confidence=max(ticket.confidence, transition.confidence))
+            self._join(tx, ticket, "confirmed", by=callouts.PLATFORM, facts=facts)
+
+    def _join_mass_event(self, tx: Writes, alarm: Alarm) -> None:
+        if alarm.incident and tx.incident(alarm.incident).mass_event_at is not None:
+            self.call_together(tx, alarm.incident)
+
+    def call_together(self, tx: Writes, incident: str) -> None:
+        """In a mass event, call for every rescue of the incident as many levels at once as the city wants."""
+        level = min(self._policy.mass_event_levels, len(self._policy.levels))
+        for found in tx.tickets_of(incident):
+            ticket = tx.ticket(found.ticket_id)
+            while ticket.stage is Stage.DISPATCHED and ticket.level < level:
+                ticket = callouts.order(tx, self._policy, ticket, now=self._now(ticket))
 
     def returned(self, tx: Writes, transitions: Sequence[Transition]) -> None:
         """Write on its ticket, once, that an alarm's condition has returned; a person decides what that means."""
         for transition in transitions:
-            if transition.change is not Change.RETURNED:
+            # Only emergencies have tickets, and a flood of others is not to be asked about one by one.
+            if transition.change is not Change.RETURNED or transition.priority is not Priority.EMERGENCY:
                 continue
-            try:
-                alarm = tx.alarm(transition.key)
-                ticket = tx.ticket(alarm.ticket_id or "")
-            except NotFound:
+            ticket = _ticket_of(tx, transition.key)
+            if ticket is None or ticket.stage in FINAL:
                 continue
-            log = tx.ticket_events(ticket.ticket_id)
-            told = any(e.kind == "condition_returned" and e.details.get("alarm") == alarm.key for e in log)
-            if not told and ticket.stage not in FINAL:
-                facts = {"alarm": alarm.key, "rule": alarm.rule, "at": transition.at}
+            if not _is_told(tx, ticket, "condition_returned", transition.key):
+                facts = {"alarm": transition.key, "rule": transition.rule, "at": transition.at}
                 self._join(tx, ticket, "condition_returned", by=callouts.PLATFORM, facts=facts)
 
     def report_call(self, lift_code: str, *, by: Actor, summary: str) -> Ticket:
@@ -91,7 +129,8 @@ class RescueDesk:
             facts = {"summary": summary}
             ticket = tx.rescue_of(lift)
             if ticket is not None:
-                return self._join(tx, ticket, "call_joined", by=by.name, facts=facts)
+                # Whoever calls is surer than any sign.
+                return self._join(tx, replace(ticket, confidence=1.0), "call_joined", by=by.name, facts=facts)
             since = self._clock.now()
             return self._open(tx, lift=lift, source="call", since=since, by=by.name, facts=facts)
 
@@ -164,7 +203,17 @@ class RescueDesk:
             reads.ticket(ticket_id)
             rescue.check_log(ticket_id, reads.ticket_events(ticket_id))
 
-    def _open(self, tx: Writes, *, lift: str, source: str, since: int, by: str, facts: Mapping[str, Any]) -> Ticket:
+    def _open(
+        self,
+        tx: Writes,
+        *,
+        lift: str,
+        source: str,
+        since: int,
+        by: str,
+        facts: Mapping[str, Any],
+        confidence: float = 1.0,
+    ) -> Ticket:
         now = self._clock.now()
         day = parties.local_day(self._policy, now)
         ticket = rescue.opened(
@@ -177,6 +226,7 @@ class RescueDesk:
             since=since,
             now=now,
         )
+        ticket = replace(ticket, confidence=confidence)
         tx.add_ticket(ticket)
         write_down(tx, ticket, "received", at=now, by=by, details={"source": source, **facts})
         return callouts.order(tx, self._policy, ticket, now=now, by=by)
@@ -212,10 +262,24 @@ class RescueDesk:
 
 def _what(alarm: Alarm) -> str:
     rule = alarm.rule.replace("_", " ")
+    if alarm.confidence < 1 and alarm.confirmed_at is None:
+        rule = f"{rule}, suspected 疑似, {alarm.confidence:.0%}"
     if alarm.code is None:
         return rule
     english, chinese = NAMES[alarm.code]
     return f"{english} {chinese} ({rule})"
+
+
+def _ticket_of(reads: Reads, alarm: str) -> Ticket | None:
+    try:
+        return reads.ticket(reads.alarm(alarm).ticket_id or "")
+    except NotFound:
+        return None
+
+
+def _is_told(reads: Reads, ticket: Ticket, kind: str, alarm: str) -> bool:
+    log = reads.ticket_events(ticket.ticket_id)
+    return any(event.kind == kind and event.details.get("alarm") == alarm for event in log)
 
 
 def _firm_of(tx: Writes, lift: str) -> str:

@@ -32,7 +32,8 @@ class Policy:
 
     Defaults: 96333 and six-digit codes are what most cities have; answer 15 s, order 60 s, accept 3 min, all
     levels called within 5 min and arrival within 30 min (60 outside the city core) are the published duties
-    of Guangzhou, Shandong and Ganzhou; two hours' entrapment is legally an accident.
+    of Guangzhou, Shandong and Ganzhou; two hours' entrapment is legally an accident. In a mass event, such as a
+    power cut with rescues at several lifts, Jinan sends levels 1 and 2 together: `mass_event_levels` of them, 1 = no.
     """
 
     hotline: str = "96333"
@@ -48,6 +49,7 @@ class Policy:
     arrive_s: float = 1800.0
     arrive_outside_core_s: float = 3600.0
     legal_accident_s: float = 7200.0
+    mass_event_levels: int = 2
 
     def __post_init__(self) -> None:
         """Refuse what no desk could work with."""
@@ -61,6 +63,8 @@ class Policy:
             raise Invalid("code_length", f"{self.code_length!r} is not within 1 to {_CODE_LENGTH_MAX}")
         if not 1 <= len(self.levels) <= _LEVELS_MAX:
             raise Invalid("levels", f"{len(self.levels)} levels is not within 1 to {_LEVELS_MAX}")
+        if not 1 <= self.mass_event_levels <= _LEVELS_MAX:
+            raise Invalid("mass_event_levels", f"{self.mass_event_levels} is not within 1 to {_LEVELS_MAX}")
         if not self.last_resort_phone:
             raise Invalid("last_resort_phone", "must not be empty: it is called when a level has no station")
         if abs(self.utc_offset_min) > _UTC_OFFSET_MAX_MIN:

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from lift.alarm import Alarm
+from lift.alarm_ports import AlarmReads, AlarmWrites
 from lift.batch import Batch, Floats, Ints
 from lift.register import Building, Crew, Firm, Lift, Register, Station
 from lift.signals import Signal
@@ -207,7 +207,7 @@ class Quarantined:
     replayed_at: int | None = None
 
 
-class Reads(Protocol):
+class Reads(AlarmReads, Protocol):
     """What can be asked of the records. `firm_id` limits an answer to one firm's lifts."""
 
     def lift(self, code: str, *, firm_id: str | None = None) -> Lift:
@@ -232,20 +232,6 @@ class Reads(Protocol):
 
     def crew(self, crew_id: str) -> Crew:
         """Find a crew; raises NotFound."""
-
-    def alarm(self, key: str, *, firm_id: str | None = None) -> Alarm:
-        """Find an alarm; raises NotFound."""
-
-    def alarms(
-        self,
-        *,
-        lift: str = "",
-        standing: bool | None = None,
-        firm_id: str | None = None,
-        before: int | None = None,
-        most: int = 50,
-    ) -> list[Alarm]:
-        """List alarms, newest raised first; `standing` = the condition still holds or the alarm is latched."""
 
     def alarm_spans(self, *, start: int, end: int) -> list[tuple[str, int, int]]:
         """Give lift, onset and raise of every alarm with onset < end and raised at start or later."""
@@ -317,20 +303,11 @@ class Reads(Protocol):
         """Read a small value that the platform itself remembers."""
 
 
-class Writes(Reads, Protocol):
+class Writes(Reads, AlarmWrites, Protocol):
     """One transaction: everything in it is stored together or not at all. Writers take turns."""
 
     def register(self, register: Register) -> None:
         """Add or update parts of the register."""
-
-    def add_alarm(self, alarm: Alarm) -> bool:
-        """Record a new alarm; False when its key is known already, and then nothing changes."""
-
-    def save_alarm(self, alarm: Alarm) -> None:
-        """Replace an alarm's row."""
-
-    def open_alarms(self, lift: str, rule: str) -> list[Alarm]:
-        """Give the lift's alarms of a rule whose condition has not returned."""
 
     def add_ticket(self, ticket: Ticket) -> None:
         """Record a new ticket; raises Conflict when a rescue is under way at this lift."""

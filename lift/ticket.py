@@ -116,7 +116,10 @@ class Callout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticket:
-    """The present state of one rescue: a projection of its event log. Times are µs since 1970 UTC."""
+    """The present state of one rescue: a projection of its event log. Times are µs since 1970 UTC.
+
+    `confidence` says how sure it is that someone needs help, 0 to 1: below 1 while only one sign speaks for it.
+    """
 
     ticket_id: str
     lift: str
@@ -128,6 +131,7 @@ class Ticket:
     opened_at: int
     updated_at: int
     closed_at: int | None = None
+    confidence: float = 1.0
     clocks: tuple[Clock, ...] = ()
 
 

@@ -16,10 +16,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import numpy as np
+
 from alarms.desk import AlarmDesk
 from alarms.engine import Engine
+from alarms.phases import NEVER
+from alarms.suppression import CONTACT_LOST
 from dispatch.desk import RescueDesk
-from lift.alarm import Alarm, Change, Transition
+from lift.alarm import Alarm, Change, Priority, Transition
 from lift.batch import Batch
 from lift.errors import Invalid, NotFound, Unavailable
 from lift.fleet import Fleet
@@ -40,11 +44,17 @@ _REPLAY_MARGIN_US: Final = 300 * SECOND
 _REPLAY_WITHOUT_STATE_US: Final = 900 * SECOND
 _REPLAY_MAX_US: Final = 3600 * SECOND
 _WAITING_MAX: Final = 1_000_000
-# Changes in one transaction, and how long one call goes on with them: alarms behind must not wait for a flood.
-_TOGETHER_MAX: Final = 100
+# Changes in one transaction, and how long one call goes on with them: alarms behind must not wait for a flood. An
+# emergency is a ticket, an order and a dozen rows, another alarm one row.
+_EMERGENCIES_TOGETHER_MAX: Final = 100
+_TOGETHER_MAX: Final = 2000
 _RECORD_S: Final = 0.2
 _RECOVER_S: Final = 600.0
-_PAGE: Final = 500
+# A gateway whose lifts have all been silent for so long is away: each of them reports at least every 30 s.
+_GATEWAY_SILENT_US: Final = 60 * SECOND
+_GATEWAY_LIFTS_MIN: Final = 2
+_GATEWAYS_WAITING_MAX: Final = 100_000
+_DESK_EVERY_US: Final = SECOND
 _HEADER: Final = struct.Struct("<8sqq")
 _MAGIC: Final = b"LWSTATE1"
 
@@ -54,6 +64,14 @@ class _Waiting(NamedTuple):
 
     transition: Transition
     order: bool
+
+
+class _GatewayNews(NamedTuple):
+    """What was heard of a gateway; `sure` = its lifts were seen to fall silent."""
+
+    online: bool
+    at: int
+    sure: bool
 
 
 class AlarmPath:
@@ -78,7 +96,9 @@ class AlarmPath:
         self._clock = clock
         self._waiting: list[_Waiting] = []
         self.set_aside = 0
-        self._held: dict[str, tuple[int, Transition]] = {}
+        self._held: dict[str, tuple[int, list[Transition]]] = {}
+        self._gateways: dict[str, _GatewayNews] = {}
+        self._desk_at = 0
         self._feed_read = 0
         self.failing: str | None = None
 
@@ -96,11 +116,13 @@ class AlarmPath:
         """Let time pass: delays run out, silence is noticed, held alarms are released, resets are heard."""
         now = self._clock.now()
         self._note(self._engine.advance(now - _GRACE_US))
-        for key, (until, transition) in list(self._held.items()):
+        for key, (until, transitions) in list(self._held.items()):
             if now >= until:
                 del self._held[key]
-                self._wait(transition, order=True)
+                for transition in transitions:
+                    self._wait(transition, order=True)
         self.record()
+        self._let_desk_advance(now)
         self._hear_resets()
 
     def record(self, *, within_s: float = _RECORD_S) -> None:
@@ -113,12 +135,15 @@ class AlarmPath:
             # Stable: an alarm's raise stays before its return.
             self._waiting.sort(key=lambda one: -one.transition.priority)
         until = time.monotonic() + within_s
+        if not self._tell_gateways():
+            return
         while self._waiting and self._record_some() and time.monotonic() < until:
             pass
 
     def _record_some(self) -> bool:
         """Write the first of what waits; False = the records are not available now."""
-        some = self._waiting[:_TOGETHER_MAX]
+        urgent = self._waiting[0].transition.priority is Priority.EMERGENCY
+        some = self._waiting[: _EMERGENCIES_TOGETHER_MAX if urgent else _TOGETHER_MAX]
         try:
             self._write(some)
         except Unavailable as error:
@@ -137,6 +162,9 @@ class AlarmPath:
         with self._records.write() as tx:
             raised = self._alarms.take(tx, transitions)
             self._rescue.take(tx, [alarm for alarm in raised if alarm.key in to_order])
+            for incident in self._alarms.mass_events:
+                self._rescue.call_together(tx, incident)
+            self._rescue.confirmed(tx, [t for t in transitions if t.change is Change.CONFIRMED])
             self._rescue.returned(tx, [t for t in transitions if t.change is Change.RETURNED])
 
     def _record_one_by_one(self, count: int) -> bool:
@@ -202,10 +230,11 @@ class AlarmPath:
         held = self._engine.standing() | self._held.keys()
         forgotten: list[Alarm] = []
         with self._records.read() as records:
-            before: int | None = None
-            while page := records.alarms(standing=True, before=before, most=_PAGE):
-                forgotten += [alarm for alarm in page if alarm.returned_at is None and alarm.key not in held]
-                before = page[-1].raised_at
+            after = ""
+            while page := records.holding_alarms(after=after):
+                # What chatters and is over for now returns by itself once it has been quiet.
+                forgotten += [alarm for alarm in page if alarm.quiet_from is None and alarm.live_key not in held]
+                after = page[-1].key
         for alarm in forgotten:
             self._wait(
                 Transition(
@@ -215,7 +244,7 @@ class AlarmPath:
                     code=alarm.code,
                     priority=alarm.priority,
                     latching=alarm.latching,
-                    onset=alarm.onset,
+                    onset=alarm.onset if alarm.latest_onset is None else alarm.latest_onset,
                     at=now,
                 ),
                 order=False,
@@ -228,7 +257,7 @@ class AlarmPath:
         While something waits to be recorded the state is not saved: it would hold a raised alarm that no
         record knows, and nothing would raise it again.
         """
-        if self._waiting or self._held:
+        if self._waiting or self._held or self._gateways:
             return False
         body = _HEADER.pack(_MAGIC, self._clock.now(), self._feed_read) + self._engine.save()
         partial = state.with_suffix(".partial")
@@ -248,14 +277,70 @@ class AlarmPath:
             metric("liftwatch_alarms_held", "gauge", "Late alarms waiting for the readings behind", len(self._held)),
         ]
 
+    def on_gateway(self, name: str, online: bool, at: int) -> None:
+        """Hear that a gateway has come or gone at a moment (µs); told to the desk with the next changes."""
+        if name in self._fleet.gateway_number:
+            self._hear_gateway(name, _GatewayNews(online, at, sure=False))
+
+    def _hear_gateway(self, name: str, news: _GatewayNews) -> None:
+        if name in self._gateways or len(self._gateways) < _GATEWAYS_WAITING_MAX:
+            self._gateways[name] = news
+
+    def _tell_gateways(self) -> bool:
+        """Tell the desk what was heard of gateways, before the alarms that follow from it; False = not now."""
+        while self._gateways:
+            some = list(self._gateways.items())[:_TOGETHER_MAX]
+            try:
+                with self._records.write() as tx:
+                    for name, news in some:
+                        self._alarms.gateway(tx, name, online=news.online, at=news.at, sure=news.sure)
+            except Unavailable as error:
+                self._note_failure(error)
+                return False
+            for name, _ in some:
+                del self._gateways[name]
+        return True
+
+    def _let_desk_advance(self, now: int) -> None:
+        """Let what ends by itself end: shelves, times out of service, suppressions, chatter."""
+        if now - self._desk_at < _DESK_EVERY_US:
+            return
+        self._desk_at = now
+        try:
+            self._alarms.advance()
+        except Unavailable as error:
+            self._note_failure(error)
+
+    def _find_silent_gateways(self, transitions: Sequence[Transition]) -> None:
+        """See whether lifts that lost contact did so because nothing at all comes through their gateway.
+
+        The broker may be gone, or the line to it, so that no last will tells of the gateway.
+        """
+        silent = [t for t in transitions if t.rule == CONTACT_LOST and t.change is Change.RAISED]
+        if not silent:
+            return
+        fleet, heard = self._fleet, self._engine.heard()
+        newest = np.full(len(fleet.gateways), NEVER, np.int64)
+        np.maximum.at(newest, fleet.gateway, heard)
+        reporting = np.bincount(fleet.gateway[heard > NEVER], minlength=len(fleet.gateways))
+        for transition in silent:
+            number = int(fleet.gateway[fleet.slot(transition.lift)])
+            since = int(newest[number])
+            if reporting[number] >= _GATEWAY_LIFTS_MIN and transition.at - since >= _GATEWAY_SILENT_US:
+                self._hear_gateway(fleet.gateways[number], _GatewayNews(online=False, at=since, sure=True))
+
     def _note(self, transitions: Sequence[Transition]) -> None:
+        self._find_silent_gateways(transitions)
         now = self._clock.now() if transitions else 0
         for transition in transitions:
             if transition.change is Change.RAISED and transition.at < now - _LATE_US:
-                self._held[transition.key] = (now + _HOLD_US, transition)
+                self._held[transition.key] = (now + _HOLD_US, [transition])
+            elif transition.change is Change.CONFIRMED and transition.key in self._held:
+                self._held[transition.key][1].append(transition)
             elif transition.change is Change.RETURNED and transition.key in self._held:
                 # Over before anyone could have acted: both ends go on record, nobody is called out.
-                self._wait(self._held.pop(transition.key)[1], order=False)
+                for held in self._held.pop(transition.key)[1]:
+                    self._wait(held, order=False)
                 self._wait(transition, order=False)
             else:
                 self._wait(transition, order=True)

@@ -59,6 +59,9 @@ class Story:
         with self.records.write() as tx:
             alarms = self.alarms.take(tx, transitions)
             self.desk.take(tx, alarms)
+            for incident in self.alarms.mass_events:
+                self.desk.call_together(tx, incident)
+            self.desk.confirmed(tx, transitions)
             self.desk.returned(tx, transitions)
         self.outbox.deliver()
         return alarms
