@@ -104,14 +104,15 @@ class Connected:
 
 
 @cache
-def _names(record: type[Record]) -> tuple[str, ...]:
+def names(record: type[Record]) -> tuple[str, ...]:
+    """Give the names of a record's fields, in order."""
     return tuple(field.name for field in fields(record))
 
 
 def as_record(record: type[R], row: Sequence[Any]) -> R:
     """Make a record of a row whose columns stand in the order of its fields."""
     # What a row lacks stands last in its record and has a default.
-    return record(**dict(zip(_names(record), row, strict=False)))
+    return record(**dict(zip(names(record), row, strict=False)))
 
 
 def select_record(table: sa.Table, record: type[Record]) -> sa.Select[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import cache
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from adapters import records_schema as schema
-from adapters.records_base import Record, translated
+from adapters.records_base import Record, names, translated
 from adapters.records_reads import SqlReads, newest
 from lift.alarm import Alarm, OutOfService
 from lift.alarm_ports import Announcement
@@ -67,9 +67,31 @@ class SqlWrites(SqlReads, Writes):
         """Replace an alarm's row."""
         self._replace(schema.alarms, alarm.key, _alarm_row(alarm))
 
-    def put_alarms(self, alarms: Iterable[Alarm]) -> None:
-        """Add alarms or replace their rows, many at once."""
-        self._put_rows(schema.alarms, (_alarm_row(alarm) for alarm in alarms))
+    def add_alarms(self, alarms: Iterable[Alarm]) -> None:
+        """Record new alarms, many at once; raises Conflict for a key that is known already."""
+        rows = [_alarm_row(alarm) for alarm in alarms]
+        if rows:
+            self._do(_add(schema.alarms), rows)
+
+    def change_alarms(self, changes: Iterable[tuple[Alarm, Alarm]]) -> None:
+        """Bring alarms from what they were to what they shall be, many at once."""
+        # Only what has changed is written: every column that is, costs the indexes it stands in.
+        groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+        for before, after in changes:
+            old, new = _alarm_row(before), _alarm_row(after)
+            changed = {name: value for name, value in new.items() if value != old[name]}
+            if changed:
+                groups.setdefault(tuple(changed), []).append({**changed, "of": after.key})
+        for rows in groups.values():
+            self._do(_update(schema.alarms), rows)
+
+    def leave_incidents(self, keys: Iterable[str], at: int) -> None:
+        """Let all lifts that are inside these incidents leave at a moment."""
+        table = schema.incident_lifts
+        rows = [{"of": key, "left_at": at} for key in keys]
+        if rows:
+            inside = (table.c.incident == sa.bindparam("of")) & table.c.left_at.is_(None)
+            self._do(table.update().where(inside).values(left_at=sa.bindparam("left_at")), rows)
 
     def put_incidents(self, incidents: Iterable[Incident]) -> None:
         """Add incidents or replace their rows, but for what people did about them."""
@@ -352,7 +374,7 @@ def _upsert(dialect: str, table: sa.Table, kept: tuple[str, ...]) -> sa.Executab
 
 
 def _row(record: Record) -> dict[str, Any]:
-    return {field.name: getattr(record, field.name) for field in fields(record)}
+    return {name: getattr(record, name) for name in names(type(record))}
 
 
 def _alarm_row(alarm: Alarm) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from alarms import rules
-from alarms.incidents import Grouping
+from alarms.incidents import GatewayNews, Grouping
 from alarms.recording import Recorder
 from alarms.telling import alarm_facts, incident_facts
 from lift.alarm import Alarm, AlarmState, OutOfService, Priority, Transition
@@ -28,7 +28,7 @@ class AlarmDesk:
     """Keeps the city's alarms: each recorded once, each change and each action announced on the feed.
 
     Actions take `firm_id` to limit them to one firm's lifts: another firm's alarm is NotFound. Only one desk at a
-    time may `take`, `gateway` and `advance`; any number may act for people.
+    time may `take`, `hear_gateways` and `advance`; any number may act for people.
     """
 
     def __init__(self, records: Records, clock: Timepiece, grouping: Grouping | None = None) -> None:
@@ -52,12 +52,9 @@ class AlarmDesk:
         """Give the incidents that the last `take` has made mass events."""
         return self._recorder.mass_events
 
-    def gateway(self, tx: Writes, name: str, *, online: bool, at: int, sure: bool = False) -> None:
-        """Hear in the caller's transaction that a gateway is there, or has been away since a moment (µs).
-
-        One that stays away becomes an incident, after a minute, or at once when it is `sure` that its lifts are silent.
-        """
-        self._recorder.gateway(tx, name, online=online, at=at, sure=sure)
+    def hear_gateways(self, tx: Writes, news: Iterable[GatewayNews]) -> None:
+        """Hear in the caller's transaction which gateways are there or away."""
+        self._recorder.hear_gateways(tx, news)
 
     def advance(self) -> None:
         """Let time pass: shelves, times out of service and suppressions end, and chatter that is quiet returns."""

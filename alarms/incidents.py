@@ -51,6 +51,19 @@ class Place:
     cell: Cell | None
 
 
+@dataclass(frozen=True, slots=True)
+class GatewayNews:
+    """What was heard of a gateway, at a moment (µs since 1970 UTC); `sure` = its lifts were seen to fall silent.
+
+    One that is away becomes an incident after a minute, at once when it is sure.
+    """
+
+    gateway: str
+    online: bool
+    at: int
+    sure: bool = False
+
+
 NOWHERE: Final = Place("", "", "", None)  # of a lift that the register lacks
 
 
@@ -193,19 +206,19 @@ class Grouper:
         if key is not None and self.incidents[key].ending_at is None:
             self._back(key, now)
 
-    def gateway(self, name: str, *, online: bool, at: int, now: int, sure: bool = False) -> None:
-        """Hear that a gateway is there, or away since a moment; `sure` = its lifts were seen to fall silent."""
+    def gateway(self, news: GatewayNews, *, now: int) -> None:
+        """Hear that a gateway is there or away."""
+        name = news.gateway
         key = self._gateway_incident.get(name)
-        if online:
+        if news.online:
             self._offline.pop(name, None)
             if key is not None:
                 self._back(key, now)
         elif key is not None:
             self._change(key, ending_at=None)
         else:
-            since = min(at, self._offline.get(name, at))
-            self._offline[name] = since
-            if sure:
+            self._offline[name] = min(news.at, self._offline.get(name, news.at))
+            if news.sure:
                 self._open_gateway(name, now)
 
     def advance(self, now: int) -> None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from alarms.bursts import KEPT_US, QUIET_US, Bursts, Recent
-from alarms.incidents import NOWHERE, Changes, Grouper, Grouping, Place, Standing, cell_of
+from alarms.incidents import NOWHERE, Changes, GatewayNews, Grouper, Grouping, Place, Standing, cell_of
 from alarms.suppression import CONTACT_LOST, Cause
 from alarms.telling import alarm_facts, incident_facts
 from lift.alarm import Alarm, Change, OutOfService, Priority, Transition
@@ -107,11 +107,12 @@ class Recorder:
         self._finish(work)
         return [work.rows[key] for key in work.raised]
 
-    def gateway(self, tx: Writes, name: str, *, online: bool, at: int, sure: bool = False) -> None:
-        """Hear that a gateway is there or away; see `Grouper.gateway`."""
+    def hear_gateways(self, tx: Writes, news: Iterable[GatewayNews]) -> None:
+        """Hear which gateways are there or away."""
         self._begin(tx)
         work = Work(tx, self._clock.now())
-        self._grouper.gateway(name, online=online, at=at, now=work.now, sure=sure)
+        for one in news:
+            self._grouper.gateway(one, now=work.now)
         self._finish(work)
 
     def has_due(self, reads: Reads) -> bool:
@@ -256,9 +257,11 @@ class Recorder:
         lines += self._incident_lines(work, changes)
         if not (changed or changes.incidents or changes.joined or changes.left):
             return
-        work.tx.put_alarms(changed)
+        work.tx.add_alarms(row for row in changed if work.before[row.key] is None)
+        work.tx.change_alarms((old, row) for row in changed if (old := work.before[row.key]) is not None)
         work.tx.put_incidents(changes.incidents.values())
         work.tx.put_incident_lifts(self._members(work, changes))
+        work.tx.leave_incidents([one.key for one in changes.incidents.values() if one.closed_at is not None], work.now)
         work.tx.announce_all(lines)
         self._number += 1
         self._stamp = f"{self._name}-{self._number}"
@@ -314,7 +317,8 @@ class Recorder:
 
     def _members(self, work: Work, changes: Changes) -> list[IncidentLift]:
         rows: dict[tuple[str, str], IncidentLift] = {}
-        for key, lift in [*changes.joined, *changes.left]:
+        moves = changes.joined + [(key, lift) for key, lift in changes.left if key in self._grouper.incidents]
+        for key, lift in moves:
             inside = self._grouper.is_inside(key, lift)
             firm_id = self._places.get(lift, NOWHERE).firm_id
             left_at = None if inside else work.now

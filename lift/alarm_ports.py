@@ -164,14 +164,20 @@ class AlarmWrites(AlarmReads, Protocol):
     def save_alarm(self, alarm: Alarm) -> None:
         """Replace an alarm's row."""
 
-    def put_alarms(self, alarms: Iterable[Alarm]) -> None:
-        """Add alarms or replace their rows, many at once."""
+    def add_alarms(self, alarms: Iterable[Alarm]) -> None:
+        """Record new alarms, many at once; raises Conflict for a key that is known already."""
+
+    def change_alarms(self, changes: Iterable[tuple[Alarm, Alarm]]) -> None:
+        """Bring alarms from what they were to what they shall be, many at once."""
 
     def put_incidents(self, incidents: Iterable[Incident]) -> None:
         """Add incidents or replace their rows, but for what people did about them."""
 
     def save_incident(self, incident: Incident) -> None:
         """Replace an incident's row."""
+
+    def leave_incidents(self, keys: Iterable[str], at: int) -> None:
+        """Let all lifts that are inside these incidents leave at a moment."""
 
     def put_incident_lifts(self, lifts: Iterable[IncidentLift]) -> None:
         """Add lifts to incidents or replace their rows; when a lift first joined is kept."""

@@ -20,6 +20,7 @@ import numpy as np
 
 from alarms.desk import AlarmDesk
 from alarms.engine import Engine
+from alarms.incidents import GatewayNews
 from alarms.phases import NEVER
 from alarms.suppression import CONTACT_LOST
 from dispatch.desk import RescueDesk
@@ -53,7 +54,7 @@ _RECOVER_S: Final = 600.0
 # A gateway whose lifts have all been silent for so long is away: each of them reports at least every 30 s.
 _GATEWAY_SILENT_US: Final = 60 * SECOND
 _GATEWAY_LIFTS_MIN: Final = 2
-_GATEWAYS_WAITING_MAX: Final = 100_000
+_GATEWAYS_TOGETHER_MAX: Final = 10  # each brings all its lifts
 _DESK_EVERY_US: Final = SECOND
 _HEADER: Final = struct.Struct("<8sqq")
 _MAGIC: Final = b"LWSTATE1"
@@ -64,14 +65,6 @@ class _Waiting(NamedTuple):
 
     transition: Transition
     order: bool
-
-
-class _GatewayNews(NamedTuple):
-    """What was heard of a gateway; `sure` = its lifts were seen to fall silent."""
-
-    online: bool
-    at: int
-    sure: bool
 
 
 class AlarmPath:
@@ -97,7 +90,8 @@ class AlarmPath:
         self._waiting: list[_Waiting] = []
         self.set_aside = 0
         self._held: dict[str, tuple[int, list[Transition]]] = {}
-        self._gateways: dict[str, _GatewayNews] = {}
+        self._gateways: dict[str, GatewayNews] = {}
+        self._silent_since: dict[str, int] = {}
         self._desk_at = 0
         self._feed_read = 0
         self.failing: str | None = None
@@ -135,14 +129,14 @@ class AlarmPath:
             # Stable: an alarm's raise stays before its return.
             self._waiting.sort(key=lambda one: -one.transition.priority)
         until = time.monotonic() + within_s
-        if not self._tell_gateways():
-            return
-        while self._waiting and self._record_some() and time.monotonic() < until:
+        while (self._waiting or self._gateways) and self._record_some() and time.monotonic() < until:
             pass
 
     def _record_some(self) -> bool:
         """Write the first of what waits; False = the records are not available now."""
-        urgent = self._waiting[0].transition.priority is Priority.EMERGENCY
+        urgent = bool(self._waiting) and self._waiting[0].transition.priority is Priority.EMERGENCY
+        if self._gateways and not urgent:
+            return self._tell_gateways()
         some = self._waiting[: _EMERGENCIES_TOGETHER_MAX if urgent else _TOGETHER_MAX]
         try:
             self._write(some)
@@ -280,25 +274,19 @@ class AlarmPath:
     def on_gateway(self, name: str, online: bool, at: int) -> None:
         """Hear that a gateway has come or gone at a moment (µs); told to the desk with the next changes."""
         if name in self._fleet.gateway_number:
-            self._hear_gateway(name, _GatewayNews(online, at, sure=False))
-
-    def _hear_gateway(self, name: str, news: _GatewayNews) -> None:
-        if name in self._gateways or len(self._gateways) < _GATEWAYS_WAITING_MAX:
-            self._gateways[name] = news
+            self._gateways[name] = GatewayNews(name, online, at)
 
     def _tell_gateways(self) -> bool:
         """Tell the desk what was heard of gateways, before the alarms that follow from it; False = not now."""
-        while self._gateways:
-            some = list(self._gateways.items())[:_TOGETHER_MAX]
-            try:
-                with self._records.write() as tx:
-                    for name, news in some:
-                        self._alarms.gateway(tx, name, online=news.online, at=news.at, sure=news.sure)
-            except Unavailable as error:
-                self._note_failure(error)
-                return False
-            for name, _ in some:
-                del self._gateways[name]
+        some = list(self._gateways.values())[:_GATEWAYS_TOGETHER_MAX]
+        try:
+            with self._records.write() as tx:
+                self._alarms.hear_gateways(tx, some)
+        except Unavailable as error:
+            self._note_failure(error)
+            return False
+        for one in some:
+            del self._gateways[one.gateway]
         return True
 
     def _let_desk_advance(self, now: int) -> None:
@@ -325,9 +313,11 @@ class AlarmPath:
         reporting = np.bincount(fleet.gateway[heard > NEVER], minlength=len(fleet.gateways))
         for transition in silent:
             number = int(fleet.gateway[fleet.slot(transition.lift)])
-            since = int(newest[number])
-            if reporting[number] >= _GATEWAY_LIFTS_MIN and transition.at - since >= _GATEWAY_SILENT_US:
-                self._hear_gateway(fleet.gateways[number], _GatewayNews(online=False, at=since, sure=True))
+            name, since = fleet.gateways[number], int(newest[number])
+            away = reporting[number] >= _GATEWAY_LIFTS_MIN and transition.at - since >= _GATEWAY_SILENT_US
+            if away and self._silent_since.get(name) != since:
+                self._silent_since[name] = since
+                self._gateways[name] = GatewayNews(name, online=False, at=since, sure=True)
 
     def _note(self, transitions: Sequence[Transition]) -> None:
         self._find_silent_gateways(transitions)

@@ -246,7 +246,7 @@ def test_a_lift_without_its_building_is_refused(records: SqlRecords) -> None:
 
 
 def test_an_alarm_reads_back_with_every_fact(records: SqlRecords) -> None:
-    """Whatever is known of it; putting it again replaces its row."""
+    """Whatever is known of it, and whatever of it changes; a key is taken once."""
     alarm = an_alarm()
     full = replace(
         alarm, returned_at=1, acknowledged_at=2, acknowledged_by="a", reset_at=3, shelved_until=4, ticket_id="t",
@@ -254,13 +254,15 @@ def test_an_alarm_reads_back_with_every_fact(records: SqlRecords) -> None:
         out_of_service_until=7, first_out=True, chattering_since=8, quiet_from=9, latest_onset=10, repeats=11,
     )  # fmt: skip
     with records.write() as tx:
-        tx.put_alarms([alarm, an_alarm(AT + 1)])
+        tx.add_alarms([alarm, an_alarm(AT + 1)])
         assert tx.alarm(alarm.key) == alarm
-        tx.put_alarms([full])
+        tx.change_alarms([(alarm, full), (full, full)])
         assert tx.alarm(alarm.key) == full
         assert tx.alarms_by_key([alarm.key, "unknown"]) == {alarm.key: full}
         assert [one.onset for one in tx.holding_alarms()] == [AT + 1]
         assert tx.holding_alarms(after=an_alarm(AT + 1).key) == []
+    with pytest.raises(Conflict), records.write() as tx:
+        tx.add_alarms([alarm])
 
 
 def test_standing_alarms_are_those_that_hold_or_are_latched(records: SqlRecords) -> None:
@@ -268,7 +270,7 @@ def test_standing_alarms_are_those_that_hold_or_are_latched(records: SqlRecords)
     plain, latched = an_alarm(AT), an_alarm(AT + 1, latching=True)
     with records.write() as tx:
         for alarm in (plain, latched):
-            tx.put_alarms([alarm])
+            tx.add_alarms([alarm])
             tx.save_alarm(replace(alarm, returned_at=AT + 9, ticket_id="t", acknowledged_by="a"))
         assert [a.key for a in tx.alarms(standing=True)] == [latched.key]
         assert [a.key for a in tx.alarms(standing=False)] == [plain.key]
@@ -281,7 +283,7 @@ def test_alarms_are_limited_to_a_firm_and_a_lift(records: SqlRecords) -> None:
     """A firm sees the alarms of its lifts only; an alarm of an unknown lift is the city's."""
     with records.write() as tx:
         for alarm in (an_alarm(), an_alarm(lift="100245"), an_alarm(lift="unknown")):
-            tx.put_alarms([alarm])
+            tx.add_alarms([alarm])
         assert [a.lift for a in tx.alarms(firm_id="f2")] == ["100245"]
         assert [a.lift for a in tx.alarms(lift="063577")] == ["063577"]
         assert len(tx.alarms()) == 3
@@ -293,7 +295,7 @@ def test_pages_of_alarms_lose_none_that_came_at_one_moment(records: SqlRecords) 
     """A power cut raises many alarms at once: reading page by page still gives each exactly once."""
     alarms = [an_alarm(AT + n // 7, lift=f"{n:06d}") for n in range(30)]
     with records.write() as tx:
-        tx.put_alarms(alarms)
+        tx.add_alarms(alarms)
     seen: list[str] = []
     before = None
     with records.read() as reads:
