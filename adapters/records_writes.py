@@ -78,8 +78,7 @@ class SqlWrites(SqlReads, Writes):
         # Only what has changed is written: every column that is, costs the indexes it stands in.
         groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
         for before, after in changes:
-            old, new = _alarm_row(before), _alarm_row(after)
-            changed = {name: value for name, value in new.items() if value != old[name]}
+            changed = {name: new for name in _ALARM if (new := getattr(after, name)) != getattr(before, name)}
             if changed:
                 groups.setdefault(tuple(changed), []).append({**changed, "of": after.key})
         for rows in groups.values():
@@ -324,6 +323,8 @@ class SqlWrites(SqlReads, Writes):
         while chunk := list(itertools.islice(rows, _ROWS_AT_ONCE)):
             self._do(_upsert(self._dialect, table, kept), chunk)
 
+
+_ALARM: Final = (*names(Alarm), "standing")
 
 # Statements are built once: building one costs five times as much as running it.
 

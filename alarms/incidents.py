@@ -9,6 +9,7 @@ order of the engine, so that however transitions are cut into transactions the s
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -575,4 +576,4 @@ def cell_of(latitude: float, longitude: float) -> Cell:
     >>> cell_of(31.2304, 121.4737)
     (6246, 24294)
     """
-    return int(latitude // CELL_DEGREES), int(longitude // CELL_DEGREES)
+    return math.floor(latitude / CELL_DEGREES), math.floor(longitude / CELL_DEGREES)
