@@ -113,6 +113,13 @@ class SqlReads(SqlAlarmReads, Reads):
         """Give the ticket of a rescue under way at this lift, if there is one."""
         return next(iter(self._with_clocks(self._all(Ticket, _RESCUE_OF, lift=lift))), None)
 
+    def rescues(self, *, firm_id: str | None = None, most: int = 200) -> list[Ticket]:
+        """List the rescues under way, the surest first, of equally sure ones the oldest."""
+        table = schema.tickets.c
+        query = _tickets(scoped=firm_id is not None).where(schema.UNDER_WAY)
+        query = query.order_by(table.confidence.desc(), table.opened_at, table.ticket_id).limit(capped(most))
+        return self._with_clocks(self._all(Ticket, query, firm_id=firm_id))
+
     def tickets(
         self,
         *,

@@ -402,7 +402,10 @@ class Grouper:
                 self._merge(key, other, now)
         elif len(group) >= self._grouping.power_cut_lifts:
             first = min(group, key=lambda one: (one.onset, one.lift))
-            key = self._open(IncidentKind.POWER_CUT, first.lift, first.onset, now)
+            assert first.place.cell is not None
+            # Not by the lift: another firm may read the key.
+            anchor = "{}-{}".format(*first.place.cell)
+            key = self._open(IncidentKind.POWER_CUT, anchor, first.onset, now)
         else:
             self._pending.setdefault(cell, {})[alarm.key] = alarm
             return

@@ -291,7 +291,11 @@ class Recorder:
         lines: list[Announcement] = []
 
         def tell(kind: str, incident: Incident, firm_id: str = "", **more: object) -> None:
-            lines.append(Announcement(kind, now, "", firm_id, {**incident_facts(incident), **more}))
+            facts = incident_facts(incident)
+            if more:
+                # A firm's line: its own part only.
+                del facts["lifts"], facts["rescues"]
+            lines.append(Announcement(kind, now, "", firm_id, {**facts, **more}))
 
         for incident in changes.incidents.values():
             if incident.key not in self._told_open:

@@ -16,8 +16,22 @@ from api.document import DESCRIPTION, TAGS, document
 from api.guard import Guarded
 from api.parts import HealthCheck, Parts
 from api.passwords import Passwords, Patience
+from api.routes import (
+    alarm_kpis,
+    callouts,
+    catalogue,
+    events,
+    front,
+    health,
+    incidents,
+    lifts,
+    out_of_service,
+    quarantine,
+    session,
+    tickets,
+    trips,
+)
 from api.routes import alarms as alarm_routes
-from api.routes import callouts, catalogue, events, front, health, lifts, quarantine, session, tickets, trips
 from api.routes import metrics as metric_routes
 from api.shell import Requests, Shell
 from api.stream import Tail
@@ -27,7 +41,8 @@ from lift.metrics import Metric, metric
 from lift.ports import Records, Telemetry, Timepiece
 
 _RESOURCES = (
-    front, session, events, lifts, trips, alarm_routes, tickets, callouts, quarantine, health, metric_routes, catalogue,
+    front, session, events, lifts, trips, alarm_kpis, alarm_routes, out_of_service, incidents,
+    tickets, callouts, quarantine, health, metric_routes, catalogue,
 )  # fmt: skip
 
 
@@ -43,6 +58,7 @@ def create_app(
     health: Callable[[], Mapping[str, HealthCheck]],
     version: str,
     chance: Callable[[int], bytes] = secrets.token_bytes,
+    operators: int = 0,
 ) -> FastAPI:
     """Make the application. `replay` takes a quarantine id; `chance` gives that many random bytes for a token.
 
@@ -69,6 +85,7 @@ def create_app(
         passwords=Passwords(),
         patience=Patience(),
         tail=tail,
+        operators=operators,
     )
     return _assemble(parts, requests)
 

@@ -22,6 +22,7 @@ TAGS: Final = [
     {"name": "events", "description": "The live event stream"},
     {"name": "lifts", "description": "The register, live state and history"},
     {"name": "alarms", "description": "What the rules found, by ISA-18.2"},
+    {"name": "incidents", "description": "Alarms that are one matter: power cuts, dead gateways, one lift's symptoms"},
     {"name": "tickets", "description": "Rescues from the first call to the filed cause"},
     {"name": "callouts", "description": "Orders to firms and stations, and their answers"},
     {"name": "quarantine", "description": "Messages that could not be taken in"},

@@ -27,7 +27,10 @@ class HealthCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """Everything a route may need. `replay` takes a quarantine id; `chance` gives that many random bytes."""
+    """Everything a route may need. `replay` takes a quarantine id; `chance` gives that many random bytes.
+
+    `operators` is how many people share the alarm desk; 0 = as many as there are dispatchers signed in.
+    """
 
     records: Records
     telemetry: Telemetry
@@ -42,6 +45,7 @@ class Parts:
     passwords: Passwords
     patience: Patience
     tail: Tail
+    operators: int = 0
 
 
 def parts_of(request: Request) -> Parts:

@@ -35,7 +35,8 @@ def incident_key(kind: IncidentKind, anchor: str, onset: int) -> str:
 class Incident:
     """One incident as recorded. Times are µs since 1970 UTC; None = has not happened.
 
-    `anchor` is the gateway, or the lift whose alarm came first; `onset` is when that began, in the readings' own time.
+    `anchor` is the gateway, the lift, or the neighbourhood in which a power cut began (degrees of latitude and
+    longitude by 0.005); `onset` is when that was, in the readings' own time.
     `lifts` counts those that were ever inside, `rescues` those of them with an emergency. `ending_at` is when it will
     close although something in it still holds, because its cause is over. `merged_into` names the incident that it
     turned out to be a part of.

@@ -242,6 +242,9 @@ class Reads(AlarmReads, Protocol):
     def rescue_of(self, lift: str) -> Ticket | None:
         """Give the ticket of a rescue under way at this lift, if there is one."""
 
+    def rescues(self, *, firm_id: str | None = None, most: int = 200) -> list[Ticket]:
+        """List the rescues under way, the surest first, of equally sure ones the oldest."""
+
     def tickets(
         self,
         *,

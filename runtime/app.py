@@ -40,6 +40,7 @@ from lift.errors import Invalid
 from lift.fleet import Fleet
 from lift.metrics import Metric, merged, metric
 from lift.ports import Records, Telemetry
+from runtime.alarm_figures import alarm_figures
 from runtime.alarm_path import AlarmPath
 from runtime.retention import Keep, Retention
 from runtime.settings import PREFIX, Settings
@@ -243,6 +244,7 @@ class Liftwatch:
             metrics=self._metrics,
             health=self._health,
             version=VERSION,
+            operators=self.settings.operators,
         )
         server = Server(app, host=self.settings.http_host, port=self.settings.http_port)
         thread = threading.Thread(target=server.run, name="api", daemon=True)
@@ -294,6 +296,7 @@ class Liftwatch:
             *(self._alarm_path.metrics() if self._alarm_path is not None else ()),
             *merged(one for metrics in self._beside for one in metrics()),
             *(metric(f"liftwatch_{name}", "gauge", name.replace("_", " "), n) for name, n in counts.items()),
+            *alarm_figures(self._records, now, operators=self.settings.operators),
             metric("liftwatch_callout_oldest_waiting_seconds", "gauge", "Longest wait for an answer", waiting_s),
             metric("liftwatch_uptime_seconds", "gauge", "Seconds since the start", uptime_s),
         ]
@@ -335,6 +338,7 @@ def policy(settings: Settings) -> Policy:
         arrive_s=settings.arrive_within_s,
         arrive_outside_core_s=settings.arrive_outside_core_within_s,
         legal_accident_s=settings.legal_accident_s,
+        mass_event_levels=settings.mass_event_levels,
     )
 
 

@@ -71,6 +71,12 @@ class Settings(BaseSettings):
     keep_sent_days: Annotated[int, Field(ge=1, le=36_500)] = Field(
         400, description="Notifications that left and quarantined messages that were replayed are kept so many days"
     )
+    operators: Annotated[int, Field(ge=0, le=1000)] = Field(
+        0, description="People who share the alarm desk, for its figures; 0: the dispatchers signed in"
+    )
+    mass_event_levels: Annotated[int, Field(ge=1, le=9)] = Field(
+        2, description="Response levels called together for rescues in a mass event; 1: one by one as ever"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much goes into the log")
 
     @field_validator("records_url")

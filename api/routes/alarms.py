@@ -11,8 +11,9 @@ from api import sight
 from api.guard import Guarded, SignedIn
 from api.pages import Before, Limit, OfLift, next_page
 from api.parts import With
-from api.shapes import Body, Key, Moment, Note, Shape
+from api.shapes import NO_NUL, Body, Key, Moment, Note, Shape
 from lift.alarm import Alarm, AlarmState
+from lift.alarm_ports import AlarmFilter
 from lift.codes import NAMES, label
 
 router = APIRouter(prefix="/v1/alarms", tags=["alarms"], route_class=Guarded)
@@ -42,6 +43,16 @@ class AlarmOut(Shape):
     reset_at: Annotated[Moment | None, Field(examples=[None])]
     shelved_until: Annotated[Moment | None, Field(examples=[None])]
     ticket_id: Annotated[str | None, Field(examples=["20261123-0007"])]
+    confirmed_at: Annotated[Moment | None, Field(examples=[None], description="When a second sign joined the first")]
+    confidence: Annotated[float, Field(examples=[0.7], description="How far to believe it, 0 to 1")]
+    evidence: Annotated[list[str], Field(examples=[["no_motion", "passenger"]])]
+    shown_at: Annotated[Moment | None, Field(examples=[None], description="When people first saw it")]
+    incident: Annotated[str, Field(examples=[""], description="Key of the incident it belongs to")]
+    suppressed_by: Annotated[str, Field(examples=[""], description="Key of the alarm or incident that explains it")]
+    out_of_service_until: Annotated[Moment | None, Field(examples=[None])]
+    first_out: Annotated[bool, Field(examples=[False], description="First of a burst of the lift's alarms")]
+    chattering: Annotated[bool, Field(examples=[False])]
+    repeats: Annotated[int, Field(examples=[0], description="How often its condition came back while it chattered")]
 
     @classmethod
     def of(cls, alarm: Alarm, now: int) -> AlarmOut:
@@ -65,6 +76,16 @@ class AlarmOut(Shape):
             reset_at=alarm.reset_at,
             shelved_until=alarm.shelved_until,
             ticket_id=alarm.ticket_id,
+            confirmed_at=alarm.confirmed_at,
+            confidence=alarm.confidence,
+            evidence=list(alarm.evidence),
+            shown_at=alarm.shown_at,
+            incident=alarm.incident,
+            suppressed_by=alarm.suppressed_by,
+            out_of_service_until=alarm.out_of_service_until,
+            first_out=alarm.first_out,
+            chattering=alarm.chattering_since is not None,
+            repeats=alarm.repeats,
         )
 
 
@@ -103,15 +124,22 @@ _NO_MENDING = Reset()
 def alarms(
     parts: With,
     who: SignedIn,
+    *,
     lift: OfLift = "",
     standing: Annotated[bool | None, Query(description="Only those whose condition holds, or is latched")] = None,
+    chattering: Annotated[bool | None, Query(description="Only those that come and go")] = None,
+    stale: Annotated[bool, Query(description="Only those that have been standing for 24 h")] = False,
+    incident: Annotated[str, Query(max_length=128, pattern=NO_NUL, description="Only those inside this one")] = "",
     before: Before = None,
     limit: Limit = 50,
 ) -> Alarms:
     """List alarms, newest first."""
-    with parts.records.read() as tx:
-        found = tx.alarms(lift=lift, standing=standing, firm_id=who.firm_id, before=before, most=limit)
     now = parts.clock.now()
+    which = AlarmFilter(
+        lift=lift, standing=standing, chattering=chattering, stale_at=now if stale else None, incident=incident
+    )
+    with parts.records.read() as tx:
+        found = tx.alarms(which=which, firm_id=who.firm_id, before=before, most=limit)
     return Alarms(
         alarms=[AlarmOut.of(entry, now) for entry in found],
         next=next_page(found, limit, lambda entry: entry.raised_at),

@@ -64,6 +64,7 @@ class TicketOut(Shape):
     opened_at: Moment
     updated_at: Moment
     closed_at: Annotated[Moment | None, Field(examples=[None])]
+    confidence: Annotated[float, Field(examples=[1.0], description="How sure it is that someone needs help, 0 to 1")]
     clocks: list[ClockOut]
 
     @classmethod
@@ -81,6 +82,7 @@ class TicketOut(Shape):
             opened_at=ticket.opened_at,
             updated_at=ticket.updated_at,
             closed_at=ticket.closed_at,
+            confidence=ticket.confidence,
             clocks=[ClockOut.of(clock) for clock in ticket.clocks],
         )
 
@@ -171,6 +173,14 @@ def tickets(
         tickets=[TicketOut.of(entry) for entry in found],
         next=next_page(found, limit, lambda entry: entry.opened_at),
     )
+
+
+@router.get("/urgent")
+def urgent_tickets(parts: With, who: SignedIn, limit: Limit = 200) -> Tickets:
+    """List the rescues under way as they should be looked at: the surest first, of equally sure ones the oldest."""
+    with parts.records.read() as tx:
+        found = tx.rescues(firm_id=who.firm_id, most=limit)
+    return Tickets(tickets=[TicketOut.of(entry) for entry in found], next=None)
 
 
 @router.get("/{ticket_id}")

@@ -27,7 +27,7 @@ def test_three_lifts_without_mains_are_one_power_cut(city: Street) -> None:
     assert city.in_sight() == ["000000 main_power_lost", "000004 main_power_lost"]
     city.raise_("000007", POWER)
     [cut] = city.incidents()
-    assert (cut.kind, cut.anchor, cut.lifts) == (IncidentKind.POWER_CUT, "000000", 3)
+    assert (cut.kind, cut.anchor, cut.lifts) == (IncidentKind.POWER_CUT, "6000-24000", 3)
     assert city.in_sight() == []
     assert city.feed() == [
         "alarm.raised", "alarm.raised", "alarm.suppressed", "alarm.suppressed",

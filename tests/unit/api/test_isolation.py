@@ -13,8 +13,12 @@ BODIES = {
     "refuse": {"reason": "why"},
     "file-cause": {"cause": "why"},
     "merge": {"into": "none"},
+    "/v1/out-of-service": {"lift": "<code>", "minutes": 5, "reason": "why"},
 }
-UNKNOWN = {"code": "999999", "key": "999999:rule:1", "ticket_id": "20200101-0001", "callout_id": "20200101-0001-1"}
+UNKNOWN = {
+    "code": "999999", "key": "999999:rule:1", "ticket_id": "20200101-0001", "callout_id": "20200101-0001-1",
+    "incident_key": "lift:999999:1", "number": "99",
+}  # fmt: skip
 WITH_IDS = [route for route in ROUTES if "{" in route[1] and "{quarantine_id}" not in route[1]]
 
 
@@ -24,7 +28,14 @@ def theirs(world: World) -> dict[str, str]:
     with world.records.read() as tx:
         callout = tx.callouts(ticket_id=ticket.ticket_id)[0]
         alarm = tx.alarms(lift=WEST)[0]
-    return {"code": WEST, "key": alarm.key, "ticket_id": ticket.ticket_id, "callout_id": callout.callout_id}
+    world.alarm(WEST)
+    with world.records.read() as tx:
+        incident = tx.incidents()[0]
+    number = world.alarms.take_out_of_service(WEST, by="west", minutes=5, reason="works").number
+    return {
+        "code": WEST, "key": alarm.key, "ticket_id": ticket.ticket_id, "callout_id": callout.callout_id,
+        "incident_key": incident.key, "number": str(number),
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["east", "east-crew", "station-crew"])

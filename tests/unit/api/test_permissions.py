@@ -35,7 +35,14 @@ ROUTES = list(routes(bare_app()))
 
 def filled(path: str) -> str:
     """Fill a path's places with ids of nothing."""
-    for place, text in {"code": EAST, "key": "none", "ticket_id": "none", "callout_id": "none"}.items():
+    for place, text in {
+        "code": EAST,
+        "key": "none",
+        "ticket_id": "none",
+        "callout_id": "none",
+        "incident_key": "none",
+        "number": "1",
+    }.items():
         path = path.replace(f"{{{place}}}", text)
     return path.replace("{quarantine_id}", "1")
 
