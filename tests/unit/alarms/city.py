@@ -9,7 +9,7 @@ from alarms.desk import AlarmDesk
 from alarms.incidents import GatewayNews
 from lift.alarm import Alarm, Change, Priority, Transition
 from lift.incident import Incident
-from lift.register import Building, Firm, Lift, PlaceClass, Register
+from lift.register import Building, Firm, Lift, PlaceClass, Register, Station
 from tests.small_city import START, StandingClock
 
 SECOND = 1_000_000
@@ -46,7 +46,8 @@ def street(
         for _ in range(lifts_each)
     ]  # fmt: skip
     owners = tuple(Firm(firm_id=f"f{n}", name=f"Firm {n}", phone="1") for n in range(firms))
-    return Register(buildings=tuple(houses), lifts=tuple(lifts), firms=owners)
+    near = Station(station_id="near", name="Near", phone="2", level=2, latitude=30.0, longitude=120.0)
+    return Register(buildings=tuple(houses), lifts=tuple(lifts), firms=owners, stations=(near,))
 
 
 @dataclass

@@ -76,6 +76,10 @@ def test_lists_hold_nothing_foreign(world: World, sign_in: Callable[[str], Clien
         f"/v1/tickets?lift={WEST}",
         "/v1/callouts",
         "/v1/callouts?waiting=true",
+        "/v1/tickets/urgent",
+        "/v1/incidents",
+        "/v1/out-of-service",
+        f"/v1/out-of-service?lift={WEST}",
     ):
         answer = client.get(path)
         assert answer.status_code == 200

@@ -113,6 +113,7 @@ class World:
         code: Code = Code.ENTRAPMENT,
         priority: Priority = Priority.EMERGENCY,
         latching: bool = False,
+        confidence: float = 1.0,
     ) -> Alarm:
         """Raise an alarm, and with an emergency a rescue, as the engine would."""
         self.clock.at += SECOND
@@ -125,6 +126,7 @@ class World:
             latching=latching,
             onset=self.clock.now() - 30 * SECOND,
             at=self.clock.now(),
+            confidence=confidence,
         )
         with self.records.write() as tx:
             alarms = self.alarms.take(tx, [raised])
