@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 from alarms import rules
-from alarms.incidents import GatewayNews, Grouping
 from alarms.recording import Recorder
+from alarms.standing import GatewayNews, Grouping
 from alarms.telling import alarm_facts, incident_facts
 from lift.alarm import Alarm, AlarmState, OutOfService, Priority, Transition
 from lift.alarm_ports import Announcement

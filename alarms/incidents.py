@@ -9,109 +9,14 @@ order of the engine, so that however transitions are cut into transactions the s
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final
+from dataclasses import replace
 
-from alarms.suppression import CONTACT_LOST, MAIN_POWER_LOST, Cause, covers, lingers_us, may_hide
+from alarms.standing import NOWHERE, SECOND_US, Cell, Changes, GatewayNews, Grouping, Inside, Place, Standing, around
+from alarms.suppression import CONTACT_LOST, MAIN_POWER_LOST, Cause, covers, lingers_us
 from lift.alarm import Priority
 from lift.incident import Incident, IncidentKind, IncidentLift, incident_key
-
-SECOND_US: Final = 1_000_000
-# A neighbourhood is a square of this many degrees and the eight around it: about 560 m by 480 m at 31 degrees north,
-# what one low-voltage network (feeders of up to a few hundred metres) covers.
-CELL_DEGREES: Final = 0.005
-
-Cell = tuple[int, int]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grouping:
-    """When alarms are one matter. Whoever changes a number changes what a city calls an incident.
-
-    Three independent losses of mains in one square kilometre within two minutes are not to be expected in a
-    lifetime; a gateway reconnects within 15 s, so one that is away for a minute is away. A mass event is an area
-    incident with rescues at this many lifts.
-    """
-
-    power_cut_lifts: int = 3
-    power_cut_within_s: int = 120
-    gateway_offline_s: int = 60
-    mass_event_rescues: int = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a lift is, as far as grouping wants to know."""
-
-    firm_id: str
-    gateway: str
-    building_id: str
-    cell: Cell | None
-
-
-@dataclass(frozen=True, slots=True)
-class GatewayNews:
-    """What was heard of a gateway, at a moment (µs since 1970 UTC); `sure` = its lifts were seen to fall silent.
-
-    One that is away becomes an incident after a minute, at once when it is sure.
-    """
-
-    gateway: str
-    online: bool
-    at: int
-    sure: bool = False
-
-
-NOWHERE: Final = Place("", "", "", None)  # of a lift that the register lacks
-
-
-@dataclass(slots=True, kw_only=True)
-class Standing:
-    """An alarm whose condition holds, with what grouping says of it."""
-
-    key: str
-    lift: str
-    rule: str
-    priority: Priority
-    latching: bool
-    onset: int
-    place: Place
-    incident: str = ""
-    suppressed_by: str = ""
-    latest_onset: int = 0
-    chattering: bool = False
-    quiet_from: int | None = None
-
-    @property
-    def may_hide(self) -> bool:
-        """Whether suppression by design may apply."""
-        return may_hide(self.priority, latching=self.latching)
-
-
-@dataclass(slots=True)
-class Changes:
-    """What grouping has changed since last asked: alarms and incidents by key, lifts that joined and left."""
-
-    alarms: dict[str, Standing] = field(default_factory=dict)
-    incidents: dict[str, Incident] = field(default_factory=dict)
-    joined: list[tuple[str, str]] = field(default_factory=list)
-    left: list[tuple[str, str]] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class _Inside:
-    """What is inside one open incident now."""
-
-    lifts: set[str] = field(default_factory=set)
-    ever: set[str] = field(default_factory=set)
-    alarms: dict[str, Standing] = field(default_factory=dict)
-    rescued: set[str] = field(default_factory=set)
-    # Of a power cut: the neighbourhoods it has reached, and the lifts without mains.
-    cells: set[Cell] = field(default_factory=set)
-    dark: set[str] = field(default_factory=set)
 
 
 class Grouper:
@@ -125,7 +30,7 @@ class Grouper:
         self._behind = behind
         self.incidents: dict[str, Incident] = {}
         self.of_lift: dict[str, dict[str, Standing]] = {}
-        self._inside: dict[str, _Inside] = {}
+        self._inside: dict[str, Inside] = {}
         self._in_building: dict[str, set[str]] = defaultdict(set)
         self._dark_in: dict[str, set[str]] = defaultdict(set)
         self._pending: dict[Cell, dict[str, Standing]] = {}
@@ -293,7 +198,7 @@ class Grouper:
     def _open(self, kind: IncidentKind, anchor: str, onset: int, now: int) -> str:
         key = incident_key(kind, anchor, onset)
         self.incidents[key] = Incident(key=key, kind=kind, anchor=anchor, onset=onset, opened_at=now)
-        self._inside[key] = _Inside()
+        self._inside[key] = Inside()
         self._changes.incidents[key] = self.incidents[key]
         return key
 
@@ -319,15 +224,16 @@ class Grouper:
         before = self._inside.get(alarm.incident)
         if before is not None:
             before.alarms.pop(alarm.key, None)
+            before.rescued.pop(alarm.key, None)
+            self._count_rescues(alarm.incident, now)
         alarm.incident = key
         inside = self._inside[key]
         inside.alarms[alarm.key] = alarm
         self._changes.alarms[alarm.key] = alarm
         self._join(key, alarm.lift)
         if alarm.priority is Priority.EMERGENCY:
-            inside.rescued.add(alarm.lift)
-            self._change(key, rescues=len(inside.rescued))
-            self._mass(key, now)
+            inside.rescued[alarm.key] = alarm.lift
+            self._count_rescues(key, now)
 
     def _take_out(self, alarm: Standing, incident: Incident, now: int) -> None:
         inside = self._inside[incident.key]
@@ -365,7 +271,8 @@ class Grouper:
         # A gateway's incident has waited for its lifts before it closed.
         return now - lingers_us(Cause.GATEWAY_OFFLINE) if incident.kind is IncidentKind.GATEWAY_OFFLINE else now
 
-    def _mass(self, key: str, now: int) -> None:
+    def _count_rescues(self, key: str, now: int) -> None:
+        self._change(key, rescues=len(set(self._inside[key].rescued.values())))
         incident = self.incidents[key]
         if (
             incident.kind is IncidentKind.POWER_CUT
@@ -478,9 +385,6 @@ class Grouper:
                 self._suppress(alarm, key)
             if alarm.place.cell is not None:
                 inside.cells.add(alarm.place.cell)
-        inside.rescued |= moved.rescued
-        self._change(key, rescues=len(inside.rescued))
-        self._mass(key, now)
         self._close(other, now, into=key)
         self._cut_at |= dict.fromkeys(inside.cells, key)
 
@@ -515,16 +419,17 @@ class Grouper:
         lifts: Iterable[IncidentLift],
         places: Mapping[str, Place],
         standing: Iterable[Standing],
-        rescued: Mapping[str, set[str]],
+        rescued: Mapping[str, Mapping[str, str]],
         ended: Mapping[str, tuple[Cause, int]],
     ) -> None:
         """Rebuild from records: open incidents, all lifts that were in them, and the alarms that stand.
 
-        `rescued` gives the lifts with emergencies by incident, `ended` when a cause that still suppresses was over.
+        `rescued` gives the emergencies of each incident with their lifts, `ended` when a cause was over that
+        still suppresses.
         """
         for incident in incidents:
             self.incidents[incident.key] = incident
-            self._inside[incident.key] = _Inside(rescued=set(rescued.get(incident.key, ())))
+            self._inside[incident.key] = Inside(rescued=dict(rescued.get(incident.key, {})))
             if incident.kind is IncidentKind.LIFT:
                 self._lift_incident[incident.anchor] = incident.key
             if incident.kind is IncidentKind.GATEWAY_OFFLINE:
@@ -559,24 +464,9 @@ class Grouper:
         else:
             self._pending.setdefault(cell, {})[alarm.key] = alarm
 
-    def _load_cells(self, key: str, inside: _Inside, places: Mapping[str, Place]) -> None:
+    def _load_cells(self, key: str, inside: Inside, places: Mapping[str, Place]) -> None:
         for lift in inside.ever:
             cell = places.get(lift, NOWHERE).cell
             if cell is not None:
                 inside.cells.add(cell)
                 self._cut_at[cell] = key
-
-
-def around(cell: Cell) -> list[Cell]:
-    """Give a neighbourhood with the eight around it."""
-    x, y = cell
-    return [(x + dx, y + dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1)]
-
-
-def cell_of(latitude: float, longitude: float) -> Cell:
-    """Give the neighbourhood of a point (WGS 84 degrees).
-
-    >>> cell_of(31.2304, 121.4737)
-    (6246, 24294)
-    """
-    return math.floor(latitude / CELL_DEGREES), math.floor(longitude / CELL_DEGREES)

@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 from alarms.bursts import KEPT_US, QUIET_US, Bursts, Recent
-from alarms.incidents import NOWHERE, Changes, GatewayNews, Grouper, Grouping, Place, Standing, cell_of
+from alarms.incidents import Grouper
+from alarms.standing import NOWHERE, Changes, GatewayNews, Grouping, Place, Standing, cell_of
 from alarms.suppression import CONTACT_LOST, Cause
 from alarms.telling import alarm_facts, incident_facts
 from lift.alarm import Alarm, Change, OutOfService, Priority, Transition
@@ -416,12 +417,12 @@ def _recent(reads: Reads, since: int) -> list[Alarm]:
     return found[::-1]
 
 
-def _rescued(reads: Reads, key: str) -> set[str]:
+def _rescued(reads: Reads, key: str) -> dict[str, str]:
     which = AlarmFilter(incident=key, priority=Priority.EMERGENCY)
     found: list[Alarm] = []
     while page := reads.alarms(which=which, before=found[-1].raised_at if found else None, most=_PAGE):
         found += page
-    return {row.lift for row in found}
+    return {row.key: row.lift for row in found}
 
 
 def _ended(reads: Reads, rows: Sequence[Alarm], alive: set[str]) -> dict[str, tuple[Cause, int]]:

@@ -20,8 +20,8 @@ import numpy as np
 
 from alarms.desk import AlarmDesk
 from alarms.engine import Engine
-from alarms.incidents import GatewayNews
 from alarms.phases import NEVER
+from alarms.standing import GatewayNews
 from alarms.suppression import CONTACT_LOST
 from dispatch.desk import RescueDesk
 from lift.alarm import Alarm, Change, Priority, Transition

@@ -6,7 +6,7 @@ from itertools import count
 
 from adapters.records_sql import SqlRecords
 from alarms.desk import AlarmDesk
-from alarms.incidents import GatewayNews
+from alarms.standing import GatewayNews
 from lift.alarm import Alarm, Change, Priority, Transition
 from lift.incident import Incident
 from lift.register import Building, Firm, Lift, PlaceClass, Register, Station

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from alarms.incidents import GatewayNews
+from alarms.standing import GatewayNews
 from lift.alarm import Priority
 from lift.codes import Code
 from tests.unit.api.world import EAST, HOUR, SECOND, START, WEST, Client, World
