@@ -305,3 +305,102 @@ def test_a_reset_at_the_desk_re_arms_the_rule(city: City) -> None:
     city.live(FREE, 2)
     city.live(moving_open, 5)
     assert city.alarms().count("unintended_car_movement") == 2
+
+
+def silence(city: City, seconds: int) -> None:
+    """Let time pass in which nobody reports."""
+    for _ in range(seconds):
+        city.clock.at += SECOND
+        city.path.advance()
+
+
+def kinds(city: City) -> list[str]:
+    """Give the kinds of the open incidents."""
+    with city.records.read() as tx:
+        return [str(incident.kind) for incident in tx.incidents(is_open=True)]
+
+
+def in_sight(city: City) -> int:
+    """Count the standing alarms that people see."""
+    with city.records.read() as tx:
+        return tx.alarm_stock(city.clock.at).in_sight
+
+
+def test_lifts_that_fall_silent_together_are_a_dead_gateway(city: City) -> None:
+    """Nothing comes through it any more, so it is the gateway, also when no last will says so; also across a crash."""
+    for _ in range(5):
+        city.live(FREE, 1)
+        city.live(FREE, 1, lift="000002")
+    silence(city, 185)
+    assert (kinds(city), in_sight(city), len(city.alarms())) == (["gateway_offline"], 0, 2)
+    assert city.path.save(city.state)
+    city.crash()
+    silence(city, 2)
+    assert (kinds(city), in_sight(city), len(city.alarms())) == (["gateway_offline"], 0, 2)
+    city.live(FREE, 180)
+    assert in_sight(city) == 0
+    city.live(FREE, 2)
+    assert (kinds(city), in_sight(city)) == ([], 1)
+
+
+def test_one_silent_lift_is_its_own(city: City) -> None:
+    """The other behind the same gateway goes on reporting."""
+    city.live(FREE, 1)
+    city.live(FREE, 200, lift="000002")
+    assert (kinds(city), city.alarms(standing=True), in_sight(city)) == ([], ["contact_lost"], 1)
+
+
+def test_a_gateway_that_says_it_is_gone_is_an_incident_after_a_minute(city: City) -> None:
+    """And not any more when it is back; one that the register does not know is none."""
+    city.path.on_gateway("a", online=False, at=city.clock.at)
+    city.path.on_gateway("stranger", online=False, at=city.clock.at)
+    silence(city, 55)
+    assert kinds(city) == []
+    silence(city, 10)
+    assert kinds(city) == ["gateway_offline"]
+    city.path.on_gateway("a", online=True, at=city.clock.at)
+    silence(city, 1)
+    assert kinds(city) == []
+
+
+def test_news_of_a_gateway_waits_for_the_records(city: City) -> None:
+    """While they are down it is kept, and an emergency that comes meanwhile is written first."""
+    city.records.down = True
+    city.path.on_gateway("a", online=False, at=city.clock.at)
+    city.live(TRAPPED, 35)
+    assert not city.path.save(city.state)
+    city.records.down = False
+    city.live(TRAPPED, 70)
+    assert city.tickets == ["000001"]
+    assert "gateway_offline" in kinds(city)
+
+
+def test_a_confirmation_waits_with_the_late_alarm_it_confirms(city: City) -> None:
+    """Both are recorded, in order, when the late alarm is believed."""
+    late = Transition(
+        change=Change.RAISED, lift="000001", rule="alarm_button", code=None, priority=Priority.EMERGENCY,
+        latching=False, onset=START - 600 * SECOND, at=START - 590 * SECOND, confidence=0.5,
+    )  # fmt: skip
+    city.path._note([late, replace(late, change=Change.CONFIRMED, at=START - 580 * SECOND, confidence=0.9)])
+    silence(city, 5)
+    assert city.tickets == []
+    silence(city, 6)
+    with city.records.read() as tx:
+        [ticket] = tx.tickets()
+        assert (ticket.confidence, tx.alarm(late.key).confirmed_at) == (0.9, START - 580 * SECOND)
+
+
+def test_a_shelf_ends_by_itself_across_a_crash(city: City) -> None:
+    """Nobody needs to remember it: the path lets time pass at the desk, too."""
+    city.live(FREE, 1)
+    city.live(FREE, 200, lift="000002")
+    with city.records.read() as tx:
+        [alarm] = tx.alarms(standing=True)
+    city.desk.shelve(alarm.key, by="Ann", minutes=1, reason="known")
+    assert in_sight(city) == 0
+    city.path.save(city.state)
+    city.crash()
+    city.live(FREE, 62, lift="000002")
+    assert in_sight(city) == 1
+    with city.records.read() as tx:
+        assert "alarm.unshelved" in [event.kind for event in tx.feed(after=0)]
