@@ -226,8 +226,7 @@ class AlarmPath:
         with self._records.read() as records:
             after = ""
             while page := records.holding_alarms(after=after):
-                # What chatters and is over for now returns by itself once it has been quiet.
-                forgotten += [alarm for alarm in page if alarm.quiet_from is None and alarm.live_key not in held]
+                forgotten += [alarm for alarm in page if alarm.live_key not in held]
                 after = page[-1].key
         for alarm in forgotten:
             self._wait(

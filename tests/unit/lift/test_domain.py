@@ -85,6 +85,20 @@ def test_alarm_states_follow_isa_18_2(facts: dict[str, Any], state: AlarmState) 
     assert replace(ALARM, **facts).state(now=10) is state
 
 
+def test_what_hides_an_alarm_has_an_order_and_never_hides_people() -> None:
+    """Out of service before suppressed before shelved; what ended unseen asks nobody; an emergency is always seen."""
+    shelved = replace(ALARM, shelved_until=20)
+    suppressed = replace(shelved, suppressed_by="cause")
+    out = replace(suppressed, out_of_service_until=15)
+    assert [alarm.state(10) for alarm in (shelved, suppressed, out)] == [
+        AlarmState.SHELVED, AlarmState.SUPPRESSED, AlarmState.OUT_OF_SERVICE,
+    ]  # fmt: skip
+    assert out.state(15) is AlarmState.SUPPRESSED
+    assert replace(out, returned_at=12).state(30) is AlarmState.NORMAL
+    assert replace(shelved, returned_at=20).state(30) is AlarmState.RETURNED_UNACKNOWLEDGED
+    assert replace(out, priority=Priority.EMERGENCY).state(10) is AlarmState.UNACKNOWLEDGED
+
+
 @pytest.mark.parametrize(
     "text", ["", "lifts/v1/demo", "lifts/v2/demo/telemetry", "lifts/v1/a b/telemetry", "lifts/v1//x"]
 )

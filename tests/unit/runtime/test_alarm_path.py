@@ -280,6 +280,7 @@ def test_an_emergency_is_recorded_before_a_flood(city: City) -> None:
     ]
     urgent = replace(flood[0], lift="000001", rule="alarm_button", priority=Priority.EMERGENCY)
     city.path._note([*flood, urgent])
+    city.path.on_gateway("a", online=False, at=START)
     city.path.record(within_s=0)
     assert city.tickets == ["000001"]
     with city.records.read() as tx:
