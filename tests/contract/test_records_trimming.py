@@ -127,7 +127,7 @@ def test_alarm_spans_are_those_that_reach_into_a_time(records: SqlRecords) -> No
                 onset=onset,
                 raised_at=raised_at,
             )
-            tx.add_alarm(alarm)
+            tx.add_alarms([alarm])
     with records.read() as tx:
         spans = tx.alarm_spans(start=10, end=20)
     assert spans == [("063577", 5, 15), ("063577", 12, 18), ("063577", 12, 18), ("063577", 19, 40)]

@@ -81,7 +81,7 @@ def test_old_readings_go_but_not_those_around_an_alarm(site: Site) -> None:
     )
     with site.records.write() as tx:
         tx.register(Register())
-        tx.add_alarm(alarm)
+        tx.add_alarms([alarm])
         for day in range(8):
             tx.announce(kind="k", at=START + day * DAY, lift="", firm_id="", data={})
     site.telemetry.append(from_rows([*an_hour("a", START), *an_hour("b", START)]))
