@@ -215,6 +215,36 @@ def simulate_report(
     typer.echo((folder / "report.json").read_text() if as_json else result.text())
 
 
+@app.command("evaluate")
+def evaluate_rules(
+    lifts: Annotated[int, typer.Option(help="Size of the simulated city.")] = 2_000,
+    days: Annotated[float, typer.Option(help="How long, in days …")] = 0.0,
+    hours: Annotated[float, typer.Option(help="… and in hours.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same figures.")] = 1,
+    fault_rate: Annotated[float, typer.Option(help="Factor on everything that happens; 1 is life's rate.")] = 20.0,
+    near_miss_rate: Annotated[
+        float | None, typer.Option(help="Factor on near misses and the line's troubles, where it is another.")
+    ] = None,
+    scenario: Annotated[str, typer.Option(help="What happens: life, demo, evening_peak, …")] = "life",
+    workers: Annotated[int, typer.Option(help="Processes; the figures do not depend on it.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Judge every rule against a simulated city's truth: found, missed, false, how late, and the worst cases."""
+    from runtime.evaluate import evaluate, plan_of, text, to_json
+
+    plan = plan_of(
+        lifts=lifts,
+        hours=(24.0 * days + hours) or 6.0,
+        seed=seed,
+        fault_rate=fault_rate,
+        near_miss_rate=near_miss_rate,
+        scenario=scenario,
+    )
+    with _progress("evaluating", quiet=as_json) as progress:
+        score = evaluate(plan, workers=workers, progress=progress)
+    typer.echo(json.dumps(to_json(score, plan), ensure_ascii=False, indent=1) if as_json else text(score, plan))
+
+
 @app.command("settings")
 def show_settings(
     as_json: AsJson = False,

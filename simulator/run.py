@@ -55,6 +55,8 @@ class Plan:
     seconds: int
     scenario: str = "life"
     fault_rate: float = 1.0
+    # Near misses and troubles of the line at a rate of their own, where it is not the faults'.
+    near_miss_rate: float | None = None
     reports: Reports = Reports.SECOND
     gateways: int | None = None
 
@@ -84,7 +86,7 @@ class Source:
     """A simulated city as its platform sees it: readings with the troubles of their line, second by second."""
 
     def __init__(self, city: City, plan: Plan, *, seed: int) -> None:
-        how = scenario.load(plan.scenario)
+        how = scenario.load(plan.scenario).with_near_misses(plan.fault_rate, plan.near_miss_rate)
         self.simulation = Simulation(city, seed=seed, start=plan.start, fault_rate=plan.fault_rate, scenario=how)
         self.network = Network(
             city,
@@ -135,6 +137,11 @@ def simulate(out: Path, plan: Plan, *, workers: int = 1, progress: Progress = la
     )
 
 
+def section_seed(seed: int, section: int) -> int:
+    """Give a section of a city its own chance."""
+    return int(np.random.SeedSequence([seed, section]).generate_state(1)[0])
+
+
 @dataclass(frozen=True, slots=True)
 class _Section:
     number: int
@@ -156,7 +163,7 @@ def _simulate_section(section: _Section, advance: Progress) -> _Written:
     """Simulate one section from start to end, a telemetry file an hour."""
     plan = section.plan
     city = plan.city().section(section.first, section.end)
-    source = Source(city, plan, seed=int(np.random.SeedSequence([plan.seed, section.number]).generate_state(1)[0]))
+    source = Source(city, plan, seed=section_seed(plan.seed, section.number))
     truth: list[Truth] = []
     usage: list[dict[str, Any]] = []
     before = _counters(source.simulation)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from lift.errors import Invalid
 from simulator import scenarios
@@ -36,6 +37,18 @@ class Scenario:
     hour: float | None = None
     plan: Callable[[City], list[Planned]] = nothing
 
+    def with_near_misses(self, fault_rate: float, near_miss_rate: float | None) -> Scenario:
+        """Give near misses and the line's troubles a rate of their own beside the faults'; raises Invalid."""
+        if near_miss_rate is None:
+            return self
+        if not (fault_rate > 0.0 and 0.0 <= near_miss_rate < float("inf")):
+            raise Invalid("near_miss_rate", f"{near_miss_rate} needs a fault rate above 0, and must be finite itself")
+        part = near_miss_rate / fault_rate
+        return replace(self, pace={**self.pace, **{group: self.pace.get(group, 1.0) * part for group in _NEAR}})
+
+
+# What fools a rule, as opposed to what it must find.
+_NEAR: Final = (Pace.NEAR_MISSES, Pace.LINE)
 
 LIFE = Scenario(name="life", story="An ordinary day: everything happens as often as in life.")
 
