@@ -15,11 +15,12 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from alarms.readings import Readings, Remembered, readings_of
+from alarms.memory import Highest, Memory, Remembered, Tally, discover
+from alarms.readings import Probe, Readings, readings_of
 from alarms.rule import DELAY_S_MAX, Rule
 from lift import codes as code_sets
 from lift.alarm import Priority
@@ -78,7 +79,9 @@ def check_answers_each_lift(case: Case) -> None:
 def check_silent_without_data(case: Case) -> None:
     """A lift that nothing is known of raises nothing, and no fact is remembered of it."""
     nothing = _World(case.rule).nothing()
-    for mask in [*_conditions(case.rule, nothing), *(fact.begins(nothing) for fact in case.rule.remembers)]:
+    begun = [memory.begins(nothing) for memory in _memories(case.rule) if isinstance(memory, Remembered)]
+    counted = [memory.counts(nothing) for memory in _memories(case.rule) if isinstance(memory, Tally)]
+    for mask in [*_conditions(case.rule, nothing), *begun, *counted]:
         assert not mask.any(), f"{case.slug}: holds for a lift that has reported nothing"
 
 
@@ -183,7 +186,7 @@ def check_is_well_declared(case: Case) -> None:
     assert re.fullmatch(r"[a-z][a-z0-9_]{2,60}", case.slug), f"{case.slug!r}: a slug is small letters, digits and _"
     assert type(case.rule).__doc__, f"{case.slug}: the class has no docstring"
     if case.rule.measures_silence:
-        more = case.rule.latching or case.rule.remembers or case.rule.inhibited_in
+        more = case.rule.latching or case.rule.has_signs or case.rule.inhibited_in
         assert not more, f"{case.slug}: silence only counts seconds"
 
 
@@ -200,7 +203,7 @@ class _World:
         self.codes: Ints = np.array(
             [code_sets.pack([code for code in Code if chance.random() < share]) for _ in range(_LIFTS)], np.int64
         )
-        self.facts: dict[Remembered, Mask] = {fact: chance.random(_LIFTS) < 1 / 2 for fact in rule.remembers}
+        self.memories: dict[Memory, Any] = {memory: _recalled(memory, chance) for memory in _memories(rule)}
         self.rated: Floats = chance.choice(np.array([np.nan, 1.0, 1.6, 2.5], np.float32), _LIFTS)
 
     def readings(self, which: Ints | None = None) -> Readings:
@@ -209,12 +212,13 @@ class _World:
             {signal: values[picked] for signal, values in self.columns.items()},
             lifts=picked.size,
             codes=self.codes[picked],
-            facts={fact: mask[picked] for fact, mask in self.facts.items()},
+            memories={memory: values[picked] for memory, values in self.memories.items()},
             rated_speed=self.rated[picked],
         )
 
     def nothing(self) -> Readings:
-        return readings_of({}, lifts=_LIFTS, facts={fact: np.zeros(_LIFTS, np.bool_) for fact in self.facts})
+        unknown = {memory: np.nan if isinstance(memory, Highest) else 0 for memory in self.memories}
+        return readings_of({}, lifts=_LIFTS, memories=unknown)
 
 
 class _Asked(Readings):
@@ -250,10 +254,26 @@ def _conditions(rule: Rule, now: Readings) -> list[Mask]:
 
 def _answers(rule: Rule, now: Readings) -> list[Mask]:
     """Ask everything the engine would ask."""
-    asks: list[Callable[[Readings], Mask]] = [ask for fact in rule.remembers for ask in (fact.begins, fact.ends)]
+    asks: list[Callable[[Readings], Any]] = [ask for memory in _memories(rule) for ask in memory.asks]
     clearing = [rule.clears(now)] if rule.has_hysteresis else []
     settling = [rule.settled(now)] if rule.bridges_s else []
-    return [*_conditions(rule, now), *clearing, *settling, *(ask(now) for ask in asks)]
+    believed = [value > 0 for value in rule.signs(now).values()]
+    asked = [answer if answer.dtype == np.bool_ else answer > 0 for answer in (ask(now) for ask in asks)]
+    return [*_conditions(rule, now), *clearing, *settling, *believed, *asked]
+
+
+def _memories(rule: Rule) -> list[Memory]:
+    return discover(rule.asks, Probe)
+
+
+def _recalled(memory: Memory, chance: np.random.Generator) -> Any:  # noqa: ANN401 - flags or floats
+    match memory:
+        case Remembered():
+            return chance.random(_LIFTS) < 1 / 2
+        case Tally():
+            return chance.integers(0, 40, _LIFTS).astype(np.float32)
+        case Highest():
+            return chance.uniform(-_MODEST, _MODEST, _LIFTS).astype(np.float32)
 
 
 def _expect_equal(expected: list[Mask], actual: list[Mask], complaint: str) -> None:

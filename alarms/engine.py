@@ -11,26 +11,33 @@ at the present, and save again; what was raised before comes out once more under
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from operator import attrgetter
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from alarms import saved
-from alarms.phases import LATCHED, NEVER, NORMAL, STANDS, Crossing, Phases
-from alarms.readings import ROW, Known, Readings, Where
+from alarms.learn import learn
+from alarms.memory import discover
+from alarms.phases import LATCHED, NEVER, NORMAL, RAISED, STANDS, Crossing, Phases
+from alarms.readings import ROW, Known, Probe, Readings, Where
 from alarms.rule import Rule
 from alarms.waves import Waves, where
 from lift import codes as code_sets
 from lift.alarm import Change, Transition, alarm_key
-from lift.batch import Batch, Floats, Ints, Mask
+from lift.batch import Batch, Floats, Ints, Mask, Slots
 from lift.errors import NotFound
 from lift.fleet import Fleet
 from lift.metrics import Metric, metric
 from lift.signals import ServiceMode, Signal
 
 _IN_ORDER: Final = attrgetter("at", "lift", "rule", "onset")
+# Two independent signs confirm a suspicion.
+CONFIRMED_BY: Final = 2
 
 
 class Engine:
@@ -46,9 +53,11 @@ class Engine:
         self._judged = [n for n, rule in enumerate(self._rules) if not rule.measures_silence]
         self._silent = [n for n, rule in enumerate(self._rules) if rule.measures_silence]
         self._hysteresis = [rule.has_hysteresis for rule in self._rules]
-        self._facts = list(dict.fromkeys(fact for rule in self._rules for fact in rule.remembers))
+        self._suspects = [n for n, rule in enumerate(self._rules) if rule.has_signs]
+        self._memories = discover(map(_forgiving, (ask for rule in self._rules for ask in rule.asks)), Probe)
         self._known = Known.nothing(len(fleet), fleet.rated_speed)
-        self._known.facts = {fact: np.zeros(len(fleet), np.bool_) for fact in self._facts}
+        self._known.remember(self._memories)
+        self._confirmed: NDArray[np.bool_] = np.zeros((len(self._suspects), len(fleet)), np.bool_)
         self._newest: Ints = np.full(len(fleet), NEVER, np.int64)
         self._resumed = NEVER
         self._phases = Phases(self._rules, len(fleet))
@@ -80,20 +89,73 @@ class Engine:
     def _apply(self, wave: Batch, found: list[Crossing]) -> None:
         here = where(wave.lift)
         self._expire(wave, here, found)
-        now = Readings(self._known, here, len(wave), self._merge(wave, here))
-        for fact in self._facts:
-            row = self._known.facts[fact]
-            row[here] = (row[here] | fact.begins(now)) & ~fact.ends(now)
+        now = Readings(self._known, here, len(wave), self._merge(wave, here), wave.at)
+        for memory in self._memories:
+            try:
+                learn(memory, self._known, now, wave, here)
+            except Exception as error:  # noqa: BLE001 - as below
+                self.failing = f"memory {memory.name} failed: {type(error).__name__}: {error}"
         inhibited: dict[frozenset[ServiceMode], Mask] = {}
         for number in self._judged:
             try:
                 self._judge(number, now, wave, here, inhibited)
             except Exception as error:  # noqa: BLE001 - whatever it is, the rules after it must still be asked
-                self.failures[self._slugs[number]] += 1
-                self.failing = f"rule {self._slugs[number]} failed: {type(error).__name__}: {error}"
+                self._note_failure(number, error)
         ripe = np.flatnonzero(self._phases.due[here] <= wave.at)
         if ripe.size:
-            found += self._phases.fire(wave.lift[ripe], wave.at[ripe] + 1)
+            self._fire(wave.lift[ripe], wave.at[ripe] + 1, found)
+        for order, number in enumerate(self._suspects):
+            if self._phases.active[number]:
+                self._confirm(order, number, wave, here, found)
+
+    def _fire(self, lifts: Slots | NDArray[np.intp], before: Ints | int, found: list[Crossing]) -> None:
+        """Let deadlines pass, and say of the suspicions among them what speaks for each."""
+        crossings = self._phases.fire(lifts, before)
+        for order, number in enumerate(self._suspects):
+            raised = [each for each in crossings if each.rule == number and each.change is Change.RAISED]
+            if raised:
+                slots = np.array([each.lift for each in raised], np.intp)
+                at = np.array([each.at for each in raised], np.int64)
+                names, belief = self._signs(number, slots, at)
+                for each, mine in zip(raised, belief.T, strict=True):
+                    each.evidence, each.confidence = _weigh(names, mine)
+                    self._confirmed[order, each.lift] = len(each.evidence) >= CONFIRMED_BY
+                crossings += [
+                    replace(each, change=Change.CONFIRMED) for each in raised if len(each.evidence) >= CONFIRMED_BY
+                ]
+        found += crossings
+
+    def _confirm(self, order: int, number: int, wave: Batch, here: Where, found: list[Crossing]) -> None:
+        """Look for the second sign of the suspicions that stand."""
+        open_here = (self._phases.phase[number][here] == RAISED) & ~self._confirmed[order][here]
+        which = np.flatnonzero(open_here)
+        if not which.size:
+            return
+        slots = wave.lift[which].astype(np.intp)
+        names, belief = self._signs(number, slots, wave.at[which])
+        for place in np.flatnonzero(np.count_nonzero(belief, axis=0) >= CONFIRMED_BY).tolist():
+            slot = int(slots[place])
+            self._confirmed[order, slot] = True
+            evidence, confidence = _weigh(names, belief[:, place])
+            at, onset = int(wave.at[which[place]]), int(self._phases.onset[number, slot])
+            found.append(Crossing(at, slot, number, Change.CONFIRMED, onset, confidence, evidence))
+
+    def _signs(self, number: int, slots: NDArray[np.intp], at: Ints) -> tuple[list[str], Floats]:
+        """Give what each sign says of some lifts: belief [signs x lifts]; a rule that raises says nothing."""
+        now = Readings(self._known, slots, slots.size, _at=at)
+        try:
+            said = self._rules[number].signs(now)
+        except Exception as error:  # noqa: BLE001 - the alarm itself must go out all the same
+            self._note_failure(number, error)
+            said = {}
+        belief = np.zeros((len(said), slots.size), np.float64)
+        for row, values in enumerate(said.values()):
+            belief[row] = values
+        return list(said), belief
+
+    def _note_failure(self, number: int, error: Exception) -> None:
+        self.failures[self._slugs[number]] += 1
+        self.failing = f"rule {self._slugs[number]} failed: {type(error).__name__}: {error}"
 
     def _judge(
         self,
@@ -124,7 +186,7 @@ class Engine:
         """Fire what was due before these readings, and end the silence of the lifts that speak again."""
         ripe = np.flatnonzero(self._phases.due[here] < wave.at)
         if ripe.size:
-            found += self._phases.fire(wave.lift[ripe], wave.at[ripe])
+            self._fire(wave.lift[ripe], wave.at[ripe], found)
         for number in self._silent:
             delay = int(self._phases.on_delay[number])
             since = np.maximum(self._newest[here], self._resumed)
@@ -162,7 +224,7 @@ class Engine:
         found: list[Crossing] = []
         ripe = np.flatnonzero(self._phases.due <= now)
         if ripe.size:
-            found += self._phases.fire(ripe, now + 1)
+            self._fire(ripe, now + 1, found)
         for number in self._silent:
             delay = int(self._phases.on_delay[number])
             if self._resumed + delay > now:
@@ -238,7 +300,7 @@ class Engine:
             Metric(
                 "liftwatch_rule_transitions_total",
                 "counter",
-                "Alarms raised and returned, by rule.",
+                "Alarms raised, confirmed and returned, by rule.",
                 tuple(
                     ({"rule": slug, "change": str(change)}, float(count))
                     for (slug, change), count in self._crossed.items()
@@ -262,23 +324,23 @@ class Engine:
         known, phases = self._known, self._phases
         return (
             sum(kept.nbytes for kept in (known.values, known.rated_speed, known.codes, self._newest))
-            + sum(fact.nbytes for fact in known.facts.values())
+            + sum(kept.nbytes for kept in (known.flags, known.levels, known.stamps, known.reached, self._confirmed))
             + sum(kept.nbytes for kept in (phases.phase, phases.onset, phases.turned, phases.due))
         )
 
     def save(self) -> bytes:
         """Give everything the engine remembers, for `restore`."""
-        return saved.pack(self._fit(), self._known, self._facts, self._newest, self._resumed, self._phases)
+        return saved.pack(self._fit(), self._known, self._confirmed, self._newest, self._resumed, self._phases)
 
     def restore(self, data: bytes) -> None:
         """Go on from a saved state.
 
         Raises Invalid, and changes nothing, when it is damaged or was saved for other lifts or rules.
         """
-        self._resumed = saved.unpack(data, self._fit(), self._known, self._facts, self._newest, self._phases)
+        self._resumed = saved.unpack(data, self._fit(), self._known, self._confirmed, self._newest, self._phases)
 
     def _fit(self) -> saved.Fit:
-        return saved.fit(self._fleet.codes, self._slugs, self._facts)
+        return saved.fit(self._fleet.codes, self._slugs, [memory.name for memory in self._memories])
 
     def _transitions(self, found: list[Crossing]) -> list[Transition]:
         """Spell crossings out, in time order whatever order they were found in."""
@@ -296,4 +358,23 @@ class Engine:
             latching=rule.latching,
             onset=crossing.onset,
             at=crossing.at,
+            confidence=crossing.confidence,
+            evidence=crossing.evidence,
         )
+
+
+def _forgiving(ask: Callable[[Readings], object]) -> Callable[[Readings], object]:
+    """Let a rule that fails on no readings at all keep nobody from starting: it will be named when it fails on some."""
+
+    def asked(now: Readings) -> object:
+        with contextlib.suppress(Exception):
+            return ask(now)
+        return None
+
+    return asked
+
+
+def _weigh(names: list[str], belief: Floats) -> tuple[tuple[str, ...], float]:
+    """Name the signs that are there, and say how far they are to be believed together: 1 less the product of doubts."""
+    evidence = tuple(name for name, value in zip(names, belief.tolist(), strict=True) if value > 0)
+    return evidence, round(1.0 - float(np.prod(1.0 - belief)), 3) if names else 1.0

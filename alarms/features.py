@@ -13,7 +13,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from alarms.readings import Readings, Remembered, Worked
+from alarms.memory import Remembered
+from alarms.readings import Readings, Worked
 from alarms.rule import ATTENDED
 from lift.batch import Floats, Mask
 from lift.codes import Code

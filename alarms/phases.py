@@ -39,15 +39,17 @@ _Small = NDArray[np.uint8]
 _Positions = NDArray[np.intp]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Crossing:
-    """One deadline that fired: rule and lift by number, times in µs since 1970 UTC."""
+    """One deadline that fired: rule and lift by number, times in µs since 1970 UTC; what speaks for it."""
 
     at: int
     lift: int
     rule: int
     change: Change
     onset: int
+    confidence: float = 1.0
+    evidence: tuple[str, ...] = ()
 
 
 class Phases:

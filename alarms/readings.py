@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from alarms.memory import FOREVER_S, Highest, Memory, Remembered, Tally
 from lift import codes as code_sets
 from lift.batch import Floats, Ints, Mask, Slots
 from lift.codes import Code
@@ -21,32 +22,24 @@ Worked = TypeVar("Worked", bound=NDArray[Any])
 ROW: Final[dict[Signal, int]] = {signal: row for row, signal in enumerate(SIGNALS)}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Remembered:
-    """A fact that one reading cannot show: it becomes true when `begins` holds and stays so until `ends` holds.
-
-    Where both hold in one reading, `ends` wins. The engine keeps it for every lift like a signal; a rule names
-    the facts it asks for in `Rule.remembers`. Compared by identity: there is one object for each name.
-    """
-
-    name: str
-    begins: Callable[[Readings], Mask]
-    ends: Callable[[Readings], Mask]
-
-
 @dataclass(slots=True, kw_only=True)
 class Known:
     """What is known of every lift of a fleet, by slot.
 
     `values` is float32 [signals x lifts], rows in the order of `SIGNALS`, NaN = never known; `codes` holds sets
-    of active message codes (0 = none, or never known); `facts` one row of flags a remembered fact; `rated_speed`
-    is in m/s, NaN = not in the register.
+    of active message codes (0 = none, or never known); `rated_speed` is in m/s, NaN = not in the register. Of
+    memories, `row` says which row is whose: `flags` of facts and of what a tally counts, `levels` and `stamps`
+    (µs) of tallies, `reached` of heights.
     """
 
     values: NDArray[np.float32]
     codes: Ints
-    facts: dict[Remembered, Mask]
     rated_speed: Floats
+    row: dict[Memory, int] = field(default_factory=dict)
+    flags: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((0, 0), np.bool_))
+    levels: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    stamps: Ints = field(default_factory=lambda: np.zeros((0, 0), np.int64))
+    reached: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
 
     @classmethod
     def nothing(cls, lifts: int, rated_speed: Floats | None = None) -> Known:
@@ -54,7 +47,26 @@ class Known:
         unknown = np.full(lifts, np.nan, np.float32)
         rated = unknown if rated_speed is None else np.where(rated_speed > 0, rated_speed, unknown)
         values = np.full((len(SIGNALS), lifts), np.nan, np.float32)
-        return cls(values=values, codes=np.zeros(lifts, np.int64), facts={}, rated_speed=rated)
+        return cls(values=values, codes=np.zeros(lifts, np.int64), rated_speed=rated)
+
+    def remember(self, memories: Sequence[Memory]) -> None:
+        """Make room for memories: nothing has happened yet."""
+        lifts = self.codes.size
+        counts = {Remembered: 0, Tally: 0, Highest: 0}
+        for memory in memories:
+            self.row[memory] = counts[type(memory)]
+            counts[type(memory)] += 1
+        self.flags = np.zeros((counts[Remembered] + counts[Tally], lifts), np.bool_)
+        self.levels = np.zeros((counts[Tally], lifts), np.float32)
+        # Zeros: the machine gives such pages only when they are first written to.
+        self.stamps = np.zeros((counts[Tally], lifts), np.int64)
+        self.reached = np.full((counts[Highest], lifts), np.nan, np.float32)
+
+    def flag(self, memory: Remembered | Tally) -> NDArray[np.bool_]:
+        """Give the row of flags of a fact, or of what a tally counts (rows from the end)."""
+        row = self.row[memory]
+        flags: NDArray[np.bool_] = self.flags[row if isinstance(memory, Remembered) else -1 - row]
+        return flags
 
 
 @dataclass(slots=True, eq=False)
@@ -65,7 +77,8 @@ class Readings:
     _where: Where
     _count: int
     _values: dict[Signal, Floats] = field(default_factory=dict)
-    _worked: dict[Callable[[Readings], Any], Any] = field(default_factory=dict)
+    _at: Ints | None = None
+    _worked: dict[Any, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Count the lifts."""
@@ -92,8 +105,38 @@ class Readings:
         return (self.once(_codes) & bit).astype(np.bool_)
 
     def remembers(self, fact: Remembered) -> Mask:
-        """Say for which lifts a remembered fact is true; KeyError when no rule declares it in `remembers`."""
-        return self._look(self._known.facts[fact])
+        """Say for which lifts a remembered fact is true."""
+        known: Mask | None = self._worked.get(fact)
+        if known is None:
+            known = self._worked[fact] = self._look(self._known.flag(fact))
+        return known
+
+    def hold(self, fact: Remembered, true: Mask) -> None:
+        """Take in what a fact has become with these readings."""
+        true.flags.writeable = False
+        self._worked[fact] = true
+
+    def tally(self, tally: Tally) -> Floats:
+        """Give how often something has begun of late, less what has leaked since."""
+        level: Floats | None = self._worked.get(tally)
+        if level is None:
+            level = self._worked[tally] = self._leaked(tally)
+            level.flags.writeable = False
+        return level
+
+    def highest(self, memory: Highest) -> Floats:
+        """Give the largest value reached so far; NaN = none yet."""
+        reached: Floats = self._look(self._known.reached[self._known.row[memory]])
+        return reached
+
+    def _leaked(self, tally: Tally) -> Floats:
+        row = self._known.row[tally]
+        level = self._known.levels[row][self._where]
+        if self._at is None or tally.forgets_s == FOREVER_S or not level.any():
+            return level.copy()
+        since: Floats = (self._at - self._known.stamps[row][self._where]).astype(np.float32)
+        left: Floats = np.maximum(level - since / np.float32(1e6 * tally.forgets_s), np.float32(0.0))
+        return left
 
     def none(self) -> Mask:
         """Give a mask that is false for every lift."""
@@ -147,7 +190,7 @@ def readings_of(
     *,
     lifts: int,
     codes: Ints | None = None,
-    facts: Mapping[Remembered, Mask] | None = None,
+    memories: Mapping[Memory, Any] | None = None,
     rated_speed: Floats | None = None,
 ) -> Readings:
     """Make readings by hand, for checks and tests; a signal that is left out was never known.
@@ -161,5 +204,37 @@ def readings_of(
         known.values[ROW[signal]] = values
     if codes is not None:
         known.codes = np.where(codes == code_sets.NOT_REPORTED, 0, codes)
-    known.facts.update({fact: mask.copy() for fact, mask in (facts or {}).items()})
+    known.remember(list(memories or {}))
+    for memory, value in (memories or {}).items():
+        row = known.row[memory]
+        match memory:
+            case Remembered():
+                known.flag(memory)[:] = value
+            case Tally():
+                known.levels[row] = value
+            case Highest():
+                known.reached[row] = value
     return Readings(known, slice(0, lifts), lifts)
+
+
+class Probe(Readings):
+    """Readings of no lifts that take down in `asked` which memories they are asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(Known.nothing(0), slice(0, 0), 0)
+        self.asked: list[Memory] = []
+
+    def remembers(self, fact: Remembered) -> Mask:
+        """Take the fact down."""
+        self.asked.append(fact)
+        return self.none()
+
+    def tally(self, tally: Tally) -> Floats:
+        """Take the tally down."""
+        self.asked.append(tally)
+        return np.zeros(0, np.float32)
+
+    def highest(self, memory: Highest) -> Floats:
+        """Take the height down."""
+        self.asked.append(memory)
+        return np.zeros(0, np.float32)

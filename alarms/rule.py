@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
-from alarms.readings import Readings, Remembered
+from alarms.readings import Readings
 from lift.alarm import Priority
-from lift.batch import Mask
+from lift.batch import Floats, Mask
 from lift.codes import Code
 from lift.signals import ServiceMode
 
@@ -37,7 +37,6 @@ class Rule:
     latching: bool = False
     inhibited_in: frozenset[ServiceMode] = frozenset()
     measures_silence: bool = False
-    remembers: tuple[Remembered, ...] = ()
 
     def holds(self, now: Readings) -> Mask:
         """Say for which lifts the condition is met."""
@@ -50,6 +49,25 @@ class Rule:
     def settled(self, now: Readings) -> Mask:
         """Say for which lifts a bridged break is the end; override it where something shows that the matter is over."""
         return now.none()
+
+    def signs(self, now: Readings) -> Mapping[str, Floats]:
+        """Name the independent signs that speak for an alarm, and how far to believe each, 0 (not there) to 1.
+
+        A rule that gives any says with each alarm how sure it is (1 less the product of the doubts), and its alarm is
+        confirmed once when two of them are there.
+        """
+        del now
+        return {}
+
+    @property
+    def has_signs(self) -> bool:
+        """Whether its alarms are suspicions that further signs confirm."""
+        return type(self).signs is not Rule.signs
+
+    @property
+    def asks(self) -> tuple[Callable[[Readings], object], ...]:
+        """Give everything the rule looks at readings with."""
+        return () if self.measures_silence else (self.holds, self.clears, self.settled, self.signs)
 
     @property
     def has_hysteresis(self) -> bool:

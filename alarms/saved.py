@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alarms.phases import Phases
-from alarms.readings import ROW, Known, Remembered
+from alarms.readings import ROW, Known
 from lift.batch import Ints
 from lift.errors import Invalid
 from lift.signals import BY_NAME, SIGNALS, Signal
 
-VERSION: Final = 1
+VERSION: Final = 2
 _MAGIC: Final = b"LWENGINE"
 _HEAD: Final = struct.Struct("<8sIQ")
 # How "never known" is spelled among small integers; no signal reaches so low.
@@ -33,13 +33,15 @@ _Array = NDArray[Any]
 Fit = Mapping[str, object]
 
 
-def fit(codes: Sequence[str], slugs: Sequence[str], facts: Sequence[Remembered]) -> Fit:
-    """Say what a saved state must have been made for: version, lifts in order, rules and facts in order."""
+def fit(codes: Sequence[str], slugs: Sequence[str], memories: Sequence[str]) -> Fit:
+    """Say what a saved state must have been made for: version, lifts in order, rules and memories in order."""
     lifts = hashlib.blake2b("\n".join(codes).encode(), digest_size=16).hexdigest()
-    return {"version": VERSION, "lifts": lifts, "rules": list(slugs), "facts": [fact.name for fact in facts]}
+    return {"version": VERSION, "lifts": lifts, "rules": list(slugs), "memories": list(memories)}
 
 
-def pack(made_for: Fit, known: Known, facts: Sequence[Remembered], newest: Ints, resumed: int, phases: Phases) -> bytes:
+def pack(
+    made_for: Fit, known: Known, confirmed: NDArray[np.bool_], newest: Ints, resumed: int, phases: Phases
+) -> bytes:
     """Write the state."""
     flat, phase, onset, turned = phases.entries()
     arrays: dict[str, _Array] = {
@@ -50,7 +52,15 @@ def pack(made_for: Fit, known: Known, facts: Sequence[Remembered], newest: Ints,
         "onset": onset,
         "turned": turned,
     }
-    arrays |= {f"fact {number}": np.packbits(known.facts[fact]) for number, fact in enumerate(facts)}
+    counted = np.flatnonzero(known.levels)
+    arrays |= {
+        "flags": np.packbits(known.flags),
+        "confirmed": np.packbits(confirmed),
+        "counted": counted.astype(np.int64, copy=False),
+        "levels": known.levels.ravel()[counted],
+        "stamps": known.stamps.ravel()[counted],
+        "reached": known.reached.ravel(),
+    }
     arrays |= {f"signal {signal.name}": values for signal, values in _signals(known)}
     listed = [(name, array.dtype.str, array.size) for name, array in arrays.items()]
     header = json.dumps({"fit": made_for, "resumed": resumed, "arrays": listed}).encode()
@@ -58,7 +68,7 @@ def pack(made_for: Fit, known: Known, facts: Sequence[Remembered], newest: Ints,
     return _HEAD.pack(_MAGIC, zlib.crc32(body), len(header)) + body
 
 
-def unpack(data: bytes, made_for: Fit, known: Known, facts: Sequence[Remembered], newest: Ints, phases: Phases) -> int:
+def unpack(data: bytes, made_for: Fit, known: Known, confirmed: NDArray[np.bool_], newest: Ints, phases: Phases) -> int:
     """Read the state into these arrays and give the moment silence counts from; raises Invalid and changes nothing."""
     header, body = _open(data)
     theirs = header["fit"]
@@ -71,8 +81,13 @@ def unpack(data: bytes, made_for: Fit, known: Known, facts: Sequence[Remembered]
         if name.startswith("signal "):
             known.values[ROW[BY_NAME[name.removeprefix("signal ")]]] = _floats(array)
     known.codes[:] = arrays["codes"]
-    for number, fact in enumerate(facts):
-        known.facts[fact][:] = np.unpackbits(arrays[f"fact {number}"], count=newest.size)
+    for kept, name in ((known.flags, "flags"), (confirmed, "confirmed")):
+        kept[:] = np.unpackbits(arrays[name], count=kept.size).reshape(kept.shape)
+    known.levels.fill(0.0)
+    known.stamps.fill(0)
+    known.levels.ravel()[arrays["counted"]] = arrays["levels"]
+    known.stamps.ravel()[arrays["counted"]] = arrays["stamps"]
+    known.reached[:] = arrays["reached"].reshape(known.reached.shape)
     newest[:] = arrays["newest"]
     phases.put(arrays["flat"], arrays["phase"], arrays["onset"], arrays["turned"])
     return int(header["resumed"])

@@ -6,7 +6,7 @@ time, as `simulator.network` has it; those dated further ahead than ingest accep
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -70,7 +70,7 @@ def _evaluate_section(section: _Section, advance: Progress) -> Score:
 class Watch:
     """An engine that watches a simulated source, and takes down what it says beside what happens."""
 
-    def __init__(self, lifts: list[Lift], source: Source) -> None:
+    def __init__(self, lifts: Sequence[Lift], source: Source) -> None:
         self._fleet = Fleet(lifts)
         self._gateway = {lift.rescue_code: lift.gateway for lift in lifts}
         rules = load_rules()

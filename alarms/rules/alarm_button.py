@@ -24,7 +24,6 @@ class AlarmButton(Rule):
     code = Code.ALARM_BUTTON
     priority = Priority.EMERGENCY
     on_delay_s = 5.0  # confirmation window met in practice; a door takes 1.8 to 2.5 s to open after a stop
-    remembers = (ALARM_CALL,)
 
     def holds(self, now: Readings) -> Mask:
         """Not known to be moving is enough: a terminal that reports the button alone must be heard too."""

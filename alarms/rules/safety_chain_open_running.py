@@ -21,7 +21,6 @@ class SafetyChainOpenRunning(Rule):
     priority = Priority.HIGH  # people who are shut in by it are found by the entrapment rules
     on_delay_s = 2.0  # two readings: a worn lock contact that bounces is for the maintenance report
     inhibited_in = ATTENDED
-    remembers = (CHAIN_BROKEN_UNDER_WAY,)
 
     def holds(self, now: Readings) -> Mask:
         """A chain without mains reads open in every lift of the street, and says nothing about this one."""

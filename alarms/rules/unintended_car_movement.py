@@ -25,7 +25,6 @@ class UnintendedCarMovement(Rule):
     on_delay_s = 2.0
     latching = True
     inhibited_in = ATTENDED
-    remembers = (DOOR_OPEN_ON_THE_WAY,)
 
     def holds(self, now: Readings) -> Mask:
         """Levelling with opening doors, up to 0.8 m/s inside the unlocking zone, is legal (EN 81-20 5.12.1.4)."""

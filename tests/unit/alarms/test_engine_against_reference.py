@@ -10,7 +10,8 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from alarms.engine import Engine
-from alarms.readings import Readings, Remembered
+from alarms.memory import Remembered
+from alarms.readings import Readings
 from alarms.rule import ATTENDED, Rule
 from lift.alarm import Priority, Transition
 from lift.batch import Mask
@@ -64,7 +65,7 @@ class Reported(Rule):
 class Called(Rule):
     """A remembered fact, bridged breaks."""
 
-    priority, on_delay_s, off_delay_s, bridges_s, remembers = Priority.LOW, 4.0, 1.0, 3.0, (CALLED,)
+    priority, on_delay_s, off_delay_s, bridges_s = Priority.LOW, 4.0, 1.0, 3.0
 
     def holds(self, now: Readings) -> Mask:
         """Called."""
