@@ -6,21 +6,28 @@ rules ask for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from alarms.health import (
+    EMPTY_LOAD_MAX,
+    SOMEONE_LOAD_MIN,
+    door_closed_wrong,
+    door_state_wrong,
+    door_zone_stuck,
+    load_wrong,
+    presence_wrong,
+)
 from alarms.memory import Remembered
-from alarms.readings import Readings, Worked
+from alarms.motion import RELEVELLING_SPEED_MAX, moving, shared, speed, standing
+from alarms.readings import Readings
 from alarms.rule import ATTENDED
-from lift.batch import Floats, Mask
+from lift.batch import Mask
 from lift.codes import Code
 from lift.signals import (
     ALARM_BUTTON,
-    CAR_SPEED,
     CAR_STATUS,
     DOOR_CLOSED,
     DOOR_LOCK,
@@ -33,58 +40,22 @@ from lift.signals import (
     DoorState,
 )
 
+__all__ = ["RELEVELLING_SPEED_MAX", "moving", "shared", "speed", "standing"]
+
 # EN 81-20 / GB/T 7588.1: with doors open a car may level at up to 0.8 m/s inside the unlocking zone.
 LEVELLING_SPEED_MAX: Final = 0.8
-# EN 81-20 / GB/T 7588.1: re-levelling at up to 0.3 m/s; a speed reading above it is a car that moves.
-RELEVELLING_SPEED_MAX: Final = 0.3
-# Half of that: field speed sensors keep an offset after the stop and were seen to report "moving with open door".
-MOVING_SPEED_MIN: Final = 0.15
-# Below a third of that again a car stands, whatever a controller that keeps trying to start says of its status.
-STANDING_SPEED_MAX: Final = 0.05
-
-# Our choice, below any passenger: presence sensors stick, and a car parked with a stuck one looks like an entrapment.
-EMPTY_LOAD_MAX: Final = 0.01
-
-
-def shared(feature: Callable[[Readings], Worked]) -> Callable[[Readings], Worked]:
-    """Make a feature be worked out once for all rules that look at the same readings."""
-
-    @wraps(feature)
-    def once(now: Readings) -> Worked:
-        return now.once(feature)
-
-    return once
-
-
-@shared
-def speed(now: Readings) -> Floats:
-    """Car speed in m/s whatever its direction."""
-    magnitude: Floats = np.abs(now[CAR_SPEED])
-    return magnitude
-
-
-@shared
-def standing(now: Readings) -> Mask:
-    """Car stands: its speed says so, or its status does and its speed does not clearly contradict."""
-    return (speed(now) < STANDING_SPEED_MAX) | (now.shows(CAR_STATUS, 0) & ~(speed(now) > RELEVELLING_SPEED_MAX))
-
-
-@shared
-def moving(now: Readings) -> Mask:
-    """Car moves: by its speed, or by its status where its speed is not known."""
-    return (speed(now) >= MOVING_SPEED_MIN) | (now.shows(CAR_STATUS, 1) & ~(speed(now) < MOVING_SPEED_MIN))
 
 
 @shared
 def in_door_zone(now: Readings) -> Mask:
-    """Car is where its doors may be unlocked."""
-    return now.shows(DOOR_ZONE, 1)
+    """Car is where its doors may be unlocked; a sensor that is stuck says nothing."""
+    return now.shows(DOOR_ZONE, 1) & ~door_zone_stuck(now)
 
 
 @shared
 def outside_door_zone(now: Readings) -> Mask:
-    """Car is between landings."""
-    return now.shows(DOOR_ZONE, 0)
+    """Car is between landings; a sensor that is stuck says nothing."""
+    return now.shows(DOOR_ZONE, 0) & ~door_zone_stuck(now)
 
 
 @shared
@@ -94,27 +65,41 @@ def beyond_levelling(now: Readings) -> Mask:
 
 
 @shared
-def occupied(now: Readings) -> Mask:
-    """Someone is inside the car."""
-    return now.shows(PASSENGER, 1)
+def weighed(now: Readings) -> Mask:
+    """The load cell finds somebody in the car."""
+    return (now[LOAD] > SOMEONE_LOAD_MIN) & ~load_wrong(now)
 
 
 @shared
 def weighs_nothing(now: Readings) -> Mask:
     """The load cell contradicts a presence sensor: less than 1 % of rated load is less than 10 kg in most cars."""
-    return now[LOAD] < EMPTY_LOAD_MAX
+    return (now[LOAD] < EMPTY_LOAD_MAX) & ~load_wrong(now)
+
+
+@shared
+def occupied(now: Readings) -> Mask:
+    """Someone is inside the car: a presence sensor that can be believed says so, or the load cell does."""
+    return (now.shows(PASSENGER, 1) & ~presence_wrong(now)) | weighed(now)
+
+
+@shared
+def perhaps_occupied(now: Readings) -> Mask:
+    """Someone is inside, or the sensor that would tell us cannot be believed and the load cell does not deny it."""
+    return occupied(now) | (presence_wrong(now) & ~weighs_nothing(now))
 
 
 def _door_votes(now: Readings) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
     """Count the sources that call the door open and those that call it shut.
 
-    Vision sensors that read the door wrongly are the field's first cause of false alarms, so three sources vote.
+    Vision sensors that read the door wrongly are the field's first cause of false alarms, so three sources vote; one
+    that does not follow the door has no vote.
     """
+    state, closed = ~door_state_wrong(now), ~door_closed_wrong(now)
     state_shut = now.shows(DOOR_STATE, DoorState.CLOSED) | now.shows(DOOR_STATE, DoorState.LOCKED)
     state_open = (now[DOOR_STATE] > DoorState.UNKNOWN) & ~state_shut
     return (
-        _count(now.shows(DOOR_CLOSED, 0), now.shows(DOOR_LOCK, 0), state_open),
-        _count(now.shows(DOOR_CLOSED, 1), now.shows(DOOR_LOCK, 1), state_shut),
+        _count(now.shows(DOOR_CLOSED, 0) & closed, now.shows(DOOR_LOCK, 0), state_open & state),
+        _count(now.shows(DOOR_CLOSED, 1) & closed, now.shows(DOOR_LOCK, 1), state_shut & state),
     )
 
 
@@ -122,11 +107,21 @@ def _count(a: Mask, b: Mask, c: Mask) -> NDArray[np.int8]:
     return a.view(np.int8) + b.view(np.int8) + c.view(np.int8)
 
 
+def _votes(now: Readings) -> NDArray[np.int8]:
+    both: NDArray[np.int8] = now.once(_stacked_votes)
+    return both
+
+
+def _stacked_votes(now: Readings) -> NDArray[np.int8]:
+    return np.stack(_door_votes(now))
+
+
 @shared
 def door_open(now: Readings) -> Mask:
     """Most of the sources that know say that the car door is not shut."""
-    opened, shut = _door_votes(now)
-    return opened > shut
+    opened, shut = _votes(now)
+    more: Mask = opened > shut
+    return more
 
 
 @shared
@@ -134,10 +129,12 @@ def door_shut(now: Readings) -> Mask:
     """At least as many sources say that the car door is shut as say that it is not.
 
     A tie counts as shut: panels that are closed over a lock contact that does not make are a common way to be
-    trapped.
+    trapped. Not so where the operator says that the door stands wide open.
     """
-    opened, shut = _door_votes(now)
-    return (shut > 0) & (shut >= opened)
+    opened, shut = _votes(now)
+    wide_open = now.shows(DOOR_STATE, DoorState.OPEN) & ~door_state_wrong(now)
+    shut_or_tied: Mask = (shut > opened) | ((shut > 0) & (shut == opened) & ~wide_open)
+    return shut_or_tied
 
 
 @shared
@@ -163,6 +160,13 @@ ALARM_CALL: Final = Remembered(
     "alarm_call",
     begins=lambda now: now.shows(ALARM_BUTTON, 1) | now.reports(Code.ALARM_BUTTON),
     ends=open_at_landing,
+)
+
+# Whoever is in a car that has opened at this landing could have walked out. Once it sets off, or tries to, no more.
+OPENED_HERE: Final = Remembered(
+    "opened_here",
+    begins=open_at_landing,
+    ends=lambda now: (moving(now) | now.shows(CAR_STATUS, 1)) & door_shut(now),
 )
 
 # A door that a rescuer opens on a car standing between landings is not the car's own movement.

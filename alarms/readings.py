@@ -131,9 +131,9 @@ class Readings:
 
     def _leaked(self, tally: Tally) -> Floats:
         row = self._known.row[tally]
-        level = self._known.levels[row][self._where]
+        level: Floats = self._known.levels[row][self._where]
         if self._at is None or tally.forgets_s == FOREVER_S or not level.any():
-            return level.copy()
+            return np.array(level)
         since: Floats = (self._at - self._known.stamps[row][self._where]).astype(np.float32)
         left: Floats = np.maximum(level - since / np.float32(1e6 * tally.forgets_s), np.float32(0.0))
         return left

@@ -222,9 +222,8 @@ def evaluate_rules(
     hours: Annotated[float, typer.Option(help="… and in hours.")] = 0.0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same figures.")] = 1,
     fault_rate: Annotated[float, typer.Option(help="Factor on everything that happens; 1 is life's rate.")] = 20.0,
-    near_miss_rate: Annotated[
-        float | None, typer.Option(help="Factor on near misses and the line's troubles, where it is another.")
-    ] = None,
+    near_miss_rate: Annotated[float | None, typer.Option(help="Factor on near misses, where it is another.")] = None,
+    line_rate: Annotated[float, typer.Option(help="Factor on the troubles of the line.")] = 1.0,
     scenario: Annotated[str, typer.Option(help="What happens: life, demo, evening_peak, …")] = "life",
     workers: Annotated[int, typer.Option(help="Processes; the figures do not depend on it.")] = 1,
     as_json: AsJson = False,
@@ -238,6 +237,7 @@ def evaluate_rules(
         seed=seed,
         fault_rate=fault_rate,
         near_miss_rate=near_miss_rate,
+        line_rate=line_rate,
         scenario=scenario,
     )
     with _progress("evaluating", quiet=as_json) as progress:

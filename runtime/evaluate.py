@@ -97,14 +97,12 @@ class Watch:
             self._look(batch)
 
     def _note(self, found: list[Transition], batch: Batch, now: int) -> None:
-        rows: dict[int, int] | None = None
         for transition in found:
             if transition.change is not Change.RAISED:
                 continue
             signals = ""
             if transition.priority >= Priority.MEDIUM:
-                rows = dict(zip(batch.lift.tolist(), range(len(batch)), strict=True)) if rows is None else rows
-                signals = tell(batch, rows.get(self._fleet.slot(transition.lift)))
+                signals = tell(batch, self._fleet.slot(transition.lift))
             self._alarms.append(
                 Raised(
                     lift=transition.lift,
@@ -124,12 +122,10 @@ class Watch:
     def _look(self, batch: Batch) -> None:
         """Note what the signals say of everything that has begun, and take over what has ended."""
         simulation = self._source.simulation
-        rows: dict[int, int] | None = None
         for truth in simulation.standing_truth():
             if id(truth) in self._seen or truth.kind in NEAR_MISSES - {Kind.STUCK_EMPTY}:
                 continue
-            rows = dict(zip(batch.lift.tolist(), range(len(batch)), strict=True)) if rows is None else rows
-            self._seen[id(truth)] = tell(batch, rows.get(self._fleet.slot(truth.lift)))
+            self._seen[id(truth)] = tell(batch, self._fleet.slot(truth.lift))
         self._truths += simulation.take_truth()
 
     def score(self) -> Score:
@@ -146,9 +142,11 @@ class Watch:
         )
 
 
-def tell(batch: Batch, row: int | None) -> str:
-    """Write one reading as a person would."""
-    if row is None:
+def tell(batch: Batch, slot: int) -> str:
+    """Write a lift's newest reading of a batch as a person would."""
+    rows = np.flatnonzero(batch.lift == slot)
+    row = int(rows[-1]) if rows.size else -1
+    if row < 0:
         return "no reading in this second"
     said = [
         f"{signal.name} {float(batch.columns[signal][row]):g}"
@@ -300,12 +298,19 @@ def _plan(plan: Plan) -> str:
     near = plan.fault_rate if plan.near_miss_rate is None else plan.near_miss_rate
     return (
         f"--lifts {plan.lifts} --hours {plan.seconds / 3600:g} --seed {plan.seed} --fault-rate {plan.fault_rate:g} "
-        f"--near-miss-rate {near:g} --scenario {plan.scenario}"
+        f"--near-miss-rate {near:g} --line-rate {plan.line_rate or 0:g} --scenario {plan.scenario}"
     )
 
 
 def plan_of(
-    *, lifts: int, hours: float, seed: int, fault_rate: float, near_miss_rate: float | None, scenario: str
+    *,
+    lifts: int,
+    hours: float,
+    seed: int,
+    fault_rate: float,
+    near_miss_rate: float | None,
+    line_rate: float,
+    scenario: str,
 ) -> Plan:
     """Make a plan that begins on a Monday morning at seven in the city. Raises Invalid."""
     plan = Plan(
@@ -316,4 +321,4 @@ def plan_of(
         scenario=scenario,
         fault_rate=fault_rate,
     )
-    return replace(plan, near_miss_rate=near_miss_rate)
+    return replace(plan, near_miss_rate=near_miss_rate, line_rate=line_rate if fault_rate else None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from simulator import ageing, at_landing, attended, lies, outages, under_way
+from simulator import ageing, at_landing, attended, drifts, lies, outages, under_way
 from simulator.cars import Armed
 from simulator.hands import Hands
 from simulator.ledger import Fault
@@ -30,6 +30,12 @@ _AT_ONCE: Final[dict[Kind, Callable[[Hands, Fault, float], None]]] = {
     Kind.PRESENCE_STUCK: lies.lie,
     Kind.SPEED_OFFSET: lies.lie,
     Kind.DOOR_SENSOR_WRONG: lies.lie,
+    Kind.DOOR_ZONE_STUCK: lies.lie,
+    Kind.LOAD_STUCK: lies.lie,
+    Kind.MOTOR_OVERHEATING: drifts.drift,
+    Kind.MACHINE_ROOM_HOT: drifts.drift,
+    Kind.BATTERY_WEAK: drifts.drift,
+    Kind.TEST_CALL_OVERDUE: drifts.drift,
     **dict.fromkeys(WEAR, ageing.age),
 }
 _WHEN_STRUCK: Final[dict[Kind, Callable[[Hands, Fault, float], None]]] = {
@@ -49,6 +55,7 @@ _WHEN_STRUCK: Final[dict[Kind, Callable[[Hands, Fault, float], None]]] = {
     Kind.LONG_STOP: at_landing.stand_open,
     Kind.UNINTENDED_MOVEMENT: at_landing.drift_off,
     Kind.PLAYFUL_ALARM: at_landing.play,
+    Kind.RELEVELLING: drifts.relevel,
 }
 
 

@@ -19,7 +19,12 @@ def lie(hands: Hands, fault: Fault, now: float) -> None:
         Kind.PRESENCE_STUCK: (Lie.PRESENCE_STUCK, float(hands.chance.random() < _STUCK_ON)),
         Kind.SPEED_OFFSET: (Lie.SPEED_OFFSET, float(hands.chance.uniform(0.02, 0.12))),
         Kind.DOOR_SENSOR_WRONG: (Lie.DOOR_WRONG, float(hands.chance.random() < EVENLY)),
+        Kind.DOOR_ZONE_STUCK: (Lie.ZONE_STUCK, float(hands.chance.random() < EVENLY)),
+        Kind.LOAD_STUCK: (Lie.LOAD_STUCK, float(hands.chance.choice((0.0, 0.25)))),
     }[planned.kind]
+    if how is Lie.LOAD_STUCK and hands.plant.retrofit[planned.slot]:
+        hands.dropped += 1
+        return
     hands.sensors.lie(how, planned.slot, value)
     hands.ledger.note(fault, planned.kind, now, now, 0)
 

@@ -150,6 +150,11 @@ LIFE: Final[tuple[Rate, ...]] = (
     _fault(Kind.OVERTRAVEL_TOP, "traction/brake", 0.0008),
     _fault(Kind.OVERTRAVEL_BOTTOM, "traction/brake", 0.001),
     _fault(Kind.OVERSPEED, "traction/drive", 0.0006),
+    _fault(Kind.MOTOR_OVERHEATING, "traction/motor fan", 0.01),
+    _fault(Kind.MACHINE_ROOM_HOT, "external/machine room too hot", 0.03),
+    _fault(Kind.BATTERY_WEAK, "electrical/battery", 0.05),
+    _fault(Kind.TEST_CALL_OVERDUE, "electrical/telephone line", 0.05),
+    _fault(Kind.RELEVELLING, "traction/ropes stretch", 0.03),
     _wear(Kind.DOOR_BELT_WEAR, "door system/belt", 0.05),
     _wear(Kind.DOOR_BELT_WEAR, "door system/bad batch", 1.2, Follows.BAD_BATCH),
     _wear(Kind.BRAKE_WEAR, "traction/brake lining", 0.02),
@@ -172,6 +177,8 @@ LIFE: Final[tuple[Rate, ...]] = (
     _near_miss(Kind.PRESENCE_STUCK, "sensor", 0.1, Follows.EVEN),
     _near_miss(Kind.SPEED_OFFSET, "sensor", 0.1, Follows.EVEN),
     _near_miss(Kind.DOOR_SENSOR_WRONG, "sensor", 0.1, Follows.EVEN),
+    _near_miss(Kind.DOOR_ZONE_STUCK, "sensor", 0.05, Follows.EVEN),
+    _near_miss(Kind.LOAD_STUCK, "sensor", 0.05, Follows.EVEN),
 )  # fmt: skip
 
 assert {rate.kind for rate in LIFE} >= WEAR

@@ -55,8 +55,9 @@ class Plan:
     seconds: int
     scenario: str = "life"
     fault_rate: float = 1.0
-    # Near misses and troubles of the line at a rate of their own, where it is not the faults'.
+    # Near misses, and troubles of the line, at a rate of their own where it is not the faults'.
     near_miss_rate: float | None = None
+    line_rate: float | None = None
     reports: Reports = Reports.SECOND
     gateways: int | None = None
 
@@ -86,7 +87,7 @@ class Source:
     """A simulated city as its platform sees it: readings with the troubles of their line, second by second."""
 
     def __init__(self, city: City, plan: Plan, *, seed: int) -> None:
-        how = scenario.load(plan.scenario).with_near_misses(plan.fault_rate, plan.near_miss_rate)
+        how = scenario.load(plan.scenario).paced(plan.fault_rate, near_misses=plan.near_miss_rate, line=plan.line_rate)
         self.simulation = Simulation(city, seed=seed, start=plan.start, fault_rate=plan.fault_rate, scenario=how)
         self.network = Network(
             city,

@@ -6,7 +6,6 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
 
 from lift.errors import Invalid
 from simulator import scenarios
@@ -37,18 +36,17 @@ class Scenario:
     hour: float | None = None
     plan: Callable[[City], list[Planned]] = nothing
 
-    def with_near_misses(self, fault_rate: float, near_miss_rate: float | None) -> Scenario:
-        """Give near misses and the line's troubles a rate of their own beside the faults'; raises Invalid."""
-        if near_miss_rate is None:
-            return self
-        if not (fault_rate > 0.0 and 0.0 <= near_miss_rate < float("inf")):
-            raise Invalid("near_miss_rate", f"{near_miss_rate} needs a fault rate above 0, and must be finite itself")
-        part = near_miss_rate / fault_rate
-        return replace(self, pace={**self.pace, **{group: self.pace.get(group, 1.0) * part for group in _NEAR}})
+    def paced(self, fault_rate: float, *, near_misses: float | None, line: float | None) -> Scenario:
+        """Give near misses and the line's troubles rates of their own beside the faults'; raises Invalid."""
+        pace = dict(self.pace)
+        for group, rate in ((Pace.NEAR_MISSES, near_misses), (Pace.LINE, line)):
+            if rate is None:
+                continue
+            if not (fault_rate > 0.0 and 0.0 <= rate < float("inf")):
+                raise Invalid(f"{group} rate", f"{rate} needs a fault rate above 0, and must be finite itself")
+            pace[group] = pace.get(group, 1.0) * rate / fault_rate
+        return replace(self, pace=pace)
 
-
-# What fools a rule, as opposed to what it must find.
-_NEAR: Final = (Pace.NEAR_MISSES, Pace.LINE)
 
 LIFE = Scenario(name="life", story="An ordinary day: everything happens as often as in life.")
 

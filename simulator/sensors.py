@@ -24,6 +24,8 @@ ROPE_DRIFT: Final = 0.004
 KWH_AN_AMPERE_SECOND: Final = 1.732 * 380.0 * 0.85 / 3.6e6
 # Warming and cooling of a hoisting motor: about ten minutes.
 MOTOR_TIME_S: Final = 600.0
+# A machine room takes half an hour to follow its air conditioning.
+ROOM_TIME_S: Final = 1_800.0
 _NOISE_EXTRA: Final = 1 << 16
 _SPEED_NOISE: Final = 0.004
 # The noise drawn for moving cars repeats after so many draws; nothing counts on longer runs.
@@ -40,6 +42,17 @@ class Lie(StrEnum):
     PRESENCE_STUCK = "presence_stuck"
     SPEED_OFFSET = "speed_offset"
     DOOR_WRONG = "door_wrong"
+    ZONE_STUCK = "zone_stuck"
+    LOAD_STUCK = "load_stuck"
+
+
+class Drift(StrEnum):
+    """What can drift out of its limits while the lift works."""
+
+    MOTOR = "motor"
+    ROOM = "room"
+    BATTERY = "battery"
+    TEST_CALL = "test_call"
 
 
 class Sensors:
@@ -57,6 +70,10 @@ class Sensors:
         self._rough: Floats = (0.03 + 0.012 * np.abs(chance.standard_normal(count))).astype(np.float32)
         self._wear = wear
         self._lies: dict[Lie, dict[int, float]] = {lie: {} for lie in Lie}
+        self._drifts: dict[Drift, dict[int, tuple[float, float]]] = {what: {} for what in Drift}
+        # Terminals call the desk by themselves well within the 72 hours of EN 81-28.
+        self._test_every_h: Floats = chance.uniform(24.0, 70.0, count)
+        self._tested_h: Floats = chance.uniform(0.0, 1.0, count) * self._test_every_h
         self.room_c: Floats = np.full(1, 25.0)
 
     def lie(self, kind: Lie, slot: int, value: float) -> None:
@@ -66,6 +83,14 @@ class Sensors:
     def mend(self, kind: Lie, slot: int) -> None:
         """Make a sensor right again."""
         self._lies[kind].pop(slot, None)
+
+    def drift(self, what: Drift, slot: int, size: float, now: float) -> None:
+        """Let something drift from now on, towards a size of its own unit."""
+        self._drifts[what][slot] = (size, now)
+
+    def settle(self, what: Drift, slot: int) -> None:
+        """Put it right again."""
+        self._drifts[what].pop(slot, None)
 
     def read(self, now: float, slots: Slots, speed: Floats, acceleration: Floats) -> dict[Signal, Column]:
         """Give every column; `slots` are the cars that move, with their speeds and accelerations."""
@@ -99,9 +124,11 @@ class Sensors:
             s.ALARM_BUTTON: state.alarm.astype(np.float32),
             s.LEVELLING_ERROR: state.levelling_mm.copy(),
             s.DOOR_CYCLES: state.door_cycles.copy(),
+            s.TEST_CALL_AGE: (self._tested_h + now / 3600.0) % self._test_every_h,
         }
         columns |= self._vibration(slots, speed, acceleration)
         columns |= self._motor(slots, acceleration, moving)
+        self._drift_off(now, columns)
         self._tell_lies(columns)
         for signal in CONTROLLER_ONLY:
             columns[signal][self._lacking] = np.nan
@@ -176,6 +203,17 @@ class Sensors:
             s.MACHINE_ROOM_TEMPERATURE: (room + 8.0 * state.heat).astype(np.float32),
         }
 
+    def _drift_off(self, now: float, columns: dict[Signal, Column]) -> None:
+        """Warm up towards the drift's size; a battery has lost its charge at once; test calls grow older."""
+        for slot, (size, since) in self._drifts[Drift.MOTOR].items():
+            columns[s.MOTOR_TEMPERATURE][slot] += size * (1.0 - np.exp((since - now) / MOTOR_TIME_S))
+        for slot, (size, since) in self._drifts[Drift.ROOM].items():
+            columns[s.MACHINE_ROOM_TEMPERATURE][slot] += size * (1.0 - np.exp((since - now) / ROOM_TIME_S))
+        for slot, (size, _) in self._drifts[Drift.BATTERY].items():
+            columns[s.BATTERY][slot] = min(float(columns[s.BATTERY][slot]), size)
+        for slot, (size, since) in self._drifts[Drift.TEST_CALL].items():
+            columns[s.TEST_CALL_AGE][slot] = size + (now - since) / 3600.0
+
     def _tell_lies(self, columns: dict[Signal, Column]) -> None:
         for kind, liars in self._lies.items():
             if not liars:
@@ -192,3 +230,7 @@ class Sensors:
                     columns[s.CAR_SPEED][slots] += values
                 case Lie.DOOR_WRONG:
                     columns[s.DOOR_CLOSED][slots] = values
+                case Lie.ZONE_STUCK:
+                    columns[s.DOOR_ZONE][slots] = values
+                case Lie.LOAD_STUCK:
+                    columns[s.LOAD][slots] = values

@@ -34,6 +34,12 @@ class Kind(StrEnum):
     BEARING_WEAR = "bearing_wear"
     ROPE_SLIP = "rope_slip"
 
+    MOTOR_OVERHEATING = "motor_overheating"
+    MACHINE_ROOM_HOT = "machine_room_hot"
+    BATTERY_WEAK = "battery_weak"
+    TEST_CALL_OVERDUE = "test_call_overdue"
+    RELEVELLING = "relevelling"
+
     STUCK_EMPTY = "stuck_empty"
     LONG_STOP = "long_stop"
     DOOR_HELD = "door_held"
@@ -48,6 +54,8 @@ class Kind(StrEnum):
     PRESENCE_STUCK = "presence_stuck"
     SPEED_OFFSET = "speed_offset"
     DOOR_SENSOR_WRONG = "door_sensor_wrong"
+    DOOR_ZONE_STUCK = "door_zone_stuck"
+    LOAD_STUCK = "load_stuck"
     GATEWAY_RESTART = "gateway_restart"
     CLOCK_JUMP = "clock_jump"
     CLOCK_SKEW = "clock_skew"
@@ -76,6 +84,8 @@ NEAR_MISSES: Final = LINE | {
     Kind.PRESENCE_STUCK,
     Kind.SPEED_OFFSET,
     Kind.DOOR_SENSOR_WRONG,
+    Kind.DOOR_ZONE_STUCK,
+    Kind.LOAD_STUCK,
 }
 
 CODE: Final[dict[Kind, Code]] = {

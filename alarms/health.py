@@ -1,0 +1,158 @@
+"""Which sensors can be believed: each is watched for what cannot be so, loses its vote, and gets it back by itself.
+
+Nobody comes or goes behind a shut door, a car that runs is empty now and then, an empty car weighs nothing, and two
+sensors of one door agree when it stands still. Field reports name wrong door states, flickering presence and speeds that
+keep an offset as the first causes of false alarms; counts and limits are ours, chosen on simulated days.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from alarms.memory import Remembered, Tally
+from alarms.motion import SPEED_KNOWN_FROM, moving, shared, speed, standing
+from alarms.readings import Readings
+from lift.batch import Mask
+from lift.signals import CAR_STATUS, DOOR_CLOSED, DOOR_STATE, DOOR_ZONE, LOAD, PASSENGER, DoorState
+
+# Below any passenger: less than 1 % of rated load is less than 10 kg in most cars.
+EMPTY_LOAD_MAX: Final = 0.01
+# A person of 50 kg in a car for 1,000 kg weighs more.
+SOMEONE_LOAD_MIN: Final = 0.03
+
+_JUMPS_MAX: Final = 4.0
+_TRIPS_SAME_MAX: Final = 40.0
+_DENIALS_MAX: Final = 4.0
+_CONTRADICTIONS_MAX: Final = 3.0
+_TRIPS_IN_ZONE_MAX: Final = 6.0
+
+
+# ----------------------------------------------------------------------------------------- the door
+
+
+def _state_open(now: Readings) -> Mask:
+    return now.shows(DOOR_STATE, DoorState.OPEN)
+
+
+def _state_shut(now: Readings) -> Mask:
+    return now.shows(DOOR_STATE, DoorState.CLOSED) | now.shows(DOOR_STATE, DoorState.LOCKED)
+
+
+# A sensor that is stuck never changes, while the other one goes round: so only the stuck one's tally fills up.
+CLOSED_SAID_SHUT: Final = Tally(
+    "door_closed_said_shut",
+    counts=lambda now: now.shows(DOOR_CLOSED, 1) & _state_open(now),
+    resets=lambda now: now.shows(DOOR_CLOSED, 0),
+)
+CLOSED_SAID_OPEN: Final = Tally(
+    "door_closed_said_open",
+    counts=lambda now: now.shows(DOOR_CLOSED, 0) & _state_shut(now),
+    resets=lambda now: now.shows(DOOR_CLOSED, 1),
+)
+STATE_SAID_OPEN: Final = Tally(
+    "door_state_said_open",
+    counts=lambda now: _state_open(now) & now.shows(DOOR_CLOSED, 1),
+    resets=_state_shut,
+)
+STATE_SAID_SHUT: Final = Tally(
+    "door_state_said_shut",
+    counts=lambda now: _state_shut(now) & now.shows(DOOR_CLOSED, 0),
+    resets=_state_open,
+)
+
+
+@shared
+def door_closed_wrong(now: Readings) -> Mask:
+    """The contact that says "closed in place" does not follow the door."""
+    return (now.tally(CLOSED_SAID_SHUT) >= _CONTRADICTIONS_MAX) | (now.tally(CLOSED_SAID_OPEN) >= _CONTRADICTIONS_MAX)
+
+
+@shared
+def door_state_wrong(now: Readings) -> Mask:
+    """The operator's state does not follow the door."""
+    return (now.tally(STATE_SAID_OPEN) >= _CONTRADICTIONS_MAX) | (now.tally(STATE_SAID_SHUT) >= _CONTRADICTIONS_MAX)
+
+
+# ---------------------------------------------------------------------------------------- door zone
+
+ZONE_SAID_OUTSIDE: Final = Tally(
+    "door_zone_said_outside",
+    # People get in and out at landings: a car that opens its door and stands is at one, nearly always.
+    counts=lambda now: now.shows(DOOR_ZONE, 0) & _state_open(now) & standing(now),
+    resets=lambda now: now.shows(DOOR_ZONE, 1),
+)
+ZONE_SAID_INSIDE: Final = Tally("door_zone_said_inside", counts=moving, resets=lambda now: now.shows(DOOR_ZONE, 0))
+
+
+@shared
+def door_zone_stuck(now: Readings) -> Mask:
+    """The door zone sensor does not change, from stop to stop."""
+    inside = now.tally(ZONE_SAID_INSIDE) >= _TRIPS_IN_ZONE_MAX
+    return inside | (now.tally(ZONE_SAID_OUTSIDE) >= _CONTRADICTIONS_MAX)
+
+
+# ----------------------------------------------------------------------------------------- presence
+
+
+def _shut(now: Readings) -> Mask:
+    """Both sensors of the door, as far as they are there, say that it is shut."""
+    open_somewhere = now.shows(DOOR_CLOSED, 0) | ((now[DOOR_STATE] > DoorState.UNKNOWN) & ~_state_shut(now))
+    return (now.shows(DOOR_CLOSED, 1) | _state_shut(now)) & ~open_somewhere
+
+
+SEEN_EMPTY: Final = Remembered(
+    "seen_empty_behind_the_door",
+    begins=lambda now: _shut(now) & now.shows(PASSENGER, 0),
+    ends=lambda now: ~_shut(now),
+)
+# A radar may lose somebody who stands still once or twice; one that comes and goes all the time sees nobody.
+PRESENCE_JUMPS: Final = Tally(
+    "presence_jumps",
+    counts=lambda now: now.remembers(SEEN_EMPTY) & now.shows(PASSENGER, 1),
+    forgets_s=300.0,
+    most=8.0,
+)
+TRIPS_OCCUPIED: Final = Tally("trips_occupied", counts=moving, resets=lambda now: now.shows(PASSENGER, 0))
+TRIPS_EMPTY: Final = Tally("trips_empty", counts=moving, resets=lambda now: now.shows(PASSENGER, 1))
+# What the load cell denies again and again; the tally of whichever sensor changes starts anew.
+_NOTHING_IN_IT: Final = lambda now: moving(now) & now.shows(PASSENGER, 1) & (now[LOAD] < EMPTY_LOAD_MAX)  # noqa: E731
+_SOMETHING_IN_IT: Final = lambda now: moving(now) & now.shows(PASSENGER, 0) & (now[LOAD] > SOMEONE_LOAD_MIN)  # noqa: E731
+PRESENCE_DENIED: Final = Tally("presence_denied", counts=_NOTHING_IN_IT, resets=lambda now: now.shows(PASSENGER, 0))
+ABSENCE_DENIED: Final = Tally("absence_denied", counts=_SOMETHING_IN_IT, resets=lambda now: now.shows(PASSENGER, 1))
+NO_LOAD_DENIED: Final = Tally("no_load_denied", counts=_NOTHING_IN_IT, resets=lambda now: now[LOAD] > SOMEONE_LOAD_MIN)
+LOAD_DENIED: Final = Tally("load_denied", counts=_SOMETHING_IN_IT, resets=lambda now: now[LOAD] < EMPTY_LOAD_MAX)
+
+
+@shared
+def presence_flickers(now: Readings) -> Mask:
+    """Somebody comes and goes behind the shut door."""
+    return now.tally(PRESENCE_JUMPS) >= _JUMPS_MAX
+
+
+@shared
+def presence_stuck(now: Readings) -> Mask:
+    """Presence has not changed for many trips, or the load cell has denied it on several."""
+    same = (now.tally(TRIPS_OCCUPIED) >= _TRIPS_SAME_MAX) | (now.tally(TRIPS_EMPTY) >= _TRIPS_SAME_MAX)
+    denied = (now.tally(PRESENCE_DENIED) >= _DENIALS_MAX) | (now.tally(ABSENCE_DENIED) >= _DENIALS_MAX)
+    return same | denied
+
+
+@shared
+def presence_wrong(now: Readings) -> Mask:
+    """The presence sensor has no vote."""
+    return presence_flickers(now) | presence_stuck(now)
+
+
+@shared
+def load_wrong(now: Readings) -> Mask:
+    """The load cell has no vote: it shows the same while people come and go."""
+    return (now.tally(NO_LOAD_DENIED) >= _DENIALS_MAX) | (now.tally(LOAD_DENIED) >= _DENIALS_MAX)
+
+
+# -------------------------------------------------------------------------------------------- speed
+
+
+@shared
+def speed_offset(now: Readings) -> Mask:
+    """The car stands by its status, and its speed sensor says otherwise."""
+    return now.shows(CAR_STATUS, 0) & (speed(now) >= SPEED_KNOWN_FROM)
