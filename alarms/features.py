@@ -20,30 +20,32 @@ from alarms.health import (
     load_wrong,
     presence_wrong,
 )
-from alarms.memory import Remembered
-from alarms.motion import RELEVELLING_SPEED_MAX, moving, shared, speed, standing
+from alarms.memory import Highest, Remembered, Tally
+from alarms.motion import LEVELLING_SPEED_MAX, RELEVELLING_SPEED_MAX, moving, shared, speed, standing
 from alarms.readings import Readings
 from alarms.rule import ATTENDED
-from lift.batch import Mask
+from lift.batch import Floats, Mask
 from lift.codes import Code
 from lift.signals import (
     ALARM_BUTTON,
+    CAR_HEIGHT,
+    CAR_SPEED,
     CAR_STATUS,
     DOOR_CLOSED,
     DOOR_LOCK,
     DOOR_STATE,
     DOOR_ZONE,
+    LEVELLING_ERROR,
     LOAD,
     MAIN_POWER,
     PASSENGER,
     SAFETY_CHAIN,
+    VIBRATION_X,
+    VIBRATION_Y,
     DoorState,
 )
 
 __all__ = ["RELEVELLING_SPEED_MAX", "moving", "shared", "speed", "standing"]
-
-# EN 81-20 / GB/T 7588.1: with doors open a car may level at up to 0.8 m/s inside the unlocking zone.
-LEVELLING_SPEED_MAX: Final = 0.8
 
 
 @shared
@@ -182,3 +184,103 @@ CHAIN_BROKEN_UNDER_WAY: Final = Remembered(
     begins=lambda now: now.shows(SAFETY_CHAIN, 0) & (outside_door_zone(now) | (moving(now) & beyond_levelling(now))),
     ends=lambda now: now.shows(SAFETY_CHAIN, 1) | attended(now),
 )
+
+# A car that leaves a landing with its door open is seen to move; a door zone sensor that fails is not.
+CREPT: Final = Remembered(
+    "crept_with_open_door",
+    begins=lambda now: door_open(now) & (moving(now) | now.shows(CAR_STATUS, 1)),
+    ends=lambda now: door_shut(now) | attended(now),
+)
+
+
+def _height_at_landing(now: Readings) -> Floats:
+    return np.where(open_at_landing(now) & standing(now), now[CAR_HEIGHT], np.float32(np.nan))
+
+
+TOP_LANDING: Final = Highest("top_landing", of=_height_at_landing)
+
+# ------------------------------------------------------------------------------------ slow counters
+
+TRIED_TO_CLOSE: Final = Remembered(
+    "tried_to_close", begins=lambda now: now.shows(DOOR_STATE, DoorState.CLOSING), ends=door_shut
+)
+
+
+def _turned_back(now: Readings) -> Mask:
+    state = now[DOOR_STATE]
+    opens = (state == DoorState.OPENING) | (state == DoorState.OPEN) | (state == DoorState.HELD)
+    turned: Mask = opens & now.remembers(TRIED_TO_CLOSE)
+    return turned
+
+
+REVERSALS: Final = Tally("door_reversals", counts=_turned_back, forgets_s=60.0, most=60.0)
+
+# Slower than this is noise of the speed sensor.
+_GOES_M_S: Final = 0.02
+WENT_UP: Final = Remembered(
+    "went_up",
+    begins=lambda now: now.shows(CAR_STATUS, 1) & (now[CAR_SPEED] > _GOES_M_S) & door_shut(now),
+    ends=lambda now: now.shows(CAR_STATUS, 0),
+)
+WENT_DOWN: Final = Remembered(
+    "went_down",
+    begins=lambda now: now.shows(CAR_STATUS, 1) & (now[CAR_SPEED] < -_GOES_M_S) & door_shut(now),
+    ends=lambda now: now.shows(CAR_STATUS, 0),
+)
+ROLL_BACKS: Final = Tally(
+    "roll_backs",
+    counts=lambda now: now.remembers(WENT_UP) & now.remembers(WENT_DOWN),
+    forgets_s=4 * 3600.0,
+    most=12.0,
+)
+RELEVELLINGS: Final = Tally(
+    "relevellings",
+    counts=lambda now: open_at_landing(now) & now.shows(CAR_STATUS, 1) & (speed(now) <= RELEVELLING_SPEED_MAX),
+    forgets_s=600.0,
+    most=24.0,
+)
+# EN 81-20 5.12.1.1.4: stops within 10 mm, kept within 20 mm.
+STOPS_OFF_10: Final = Tally(
+    "stops_off_10_mm",
+    counts=lambda now: standing(now) & (np.abs(now[LEVELLING_ERROR]) > 10.0),  # noqa: PLR2004 - named above
+    forgets_s=6 * 3600.0,
+    most=12.0,
+)
+STOPS_OFF_20: Final = Tally(
+    "stops_off_20_mm",
+    counts=lambda now: standing(now) & (np.abs(now[LEVELLING_ERROR]) > 20.0),  # noqa: PLR2004 - named above
+    forgets_s=6 * 3600.0,
+    most=12.0,
+)
+# Half as much again as GB/T 10058 lets through, as RMS over a second.
+_SHAKEN_M_S2: Final = 0.1
+SHAKES: Final = Tally(
+    "shakes",
+    counts=lambda now: moving(now) & ((now[VIBRATION_X] > _SHAKEN_M_S2) | (now[VIBRATION_Y] > _SHAKEN_M_S2)),
+    forgets_s=1800.0,
+    most=40.0,
+)
+
+# ------------------------------------------------------------------------------ signs of entrapment
+
+# How far each sign is believed alone: our choice, by what else it may mean.
+_SEEN_AND_WEIGHED: Final = 0.9
+_SEEN: Final = 0.7
+_NOT_KNOWN_EMPTY: Final = 0.4
+_CALLED: Final = 0.8
+_REPORTED: Final = 0.9
+
+
+def controller_says_trapped(now: Readings) -> Mask:
+    """The controller reports an entrapment, by the supervision table's code or the local one."""
+    return now.reports(Code.ENTRAPMENT) | now.reports(Code.ENTRAPMENT_AT_LANDING_LOCAL)
+
+
+def entrapment_signs(now: Readings) -> dict[str, Floats]:
+    """Weigh what speaks for an entrapment in a car that stands shut: someone seen, a call for help, the controller."""
+    seen = np.where(occupied(now), np.where(weighed(now), _SEEN_AND_WEIGHED, _SEEN), 0.0)
+    return {
+        "someone_in_a_standing_car": np.where(perhaps_occupied(now), np.maximum(seen, _NOT_KNOWN_EMPTY), seen),
+        "alarm_button": np.where(now.remembers(ALARM_CALL), _CALLED, 0.0),
+        "controller": np.where(controller_says_trapped(now), _REPORTED, 0.0),
+    }

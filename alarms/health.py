@@ -1,8 +1,8 @@
 """Which sensors can be believed: each is watched for what cannot be so, loses its vote, and gets it back by itself.
 
 Nobody comes or goes behind a shut door, a car that runs is empty now and then, an empty car weighs nothing, and two
-sensors of one door agree when it stands still. Field reports name wrong door states, flickering presence and speeds that
-keep an offset as the first causes of false alarms; counts and limits are ours, chosen on simulated days.
+sensors of one door agree when it stands still. Field reports name wrong door states, flickering presence, and speeds
+that keep an offset as the first causes of false alarms; counts and limits are ours, chosen on simulated days.
 """
 
 from __future__ import annotations

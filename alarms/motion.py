@@ -12,6 +12,8 @@ from alarms.readings import Readings, Worked
 from lift.batch import Floats, Mask
 from lift.signals import CAR_SPEED, CAR_STATUS
 
+# EN 81-20 / GB/T 7588.1: with doors open a car may level at up to 0.8 m/s inside the unlocking zone.
+LEVELLING_SPEED_MAX: Final = 0.8
 # EN 81-20 / GB/T 7588.1: re-levelling at up to 0.3 m/s; a speed reading above it is a car that moves.
 RELEVELLING_SPEED_MAX: Final = 0.3
 # Half of that: field speed sensors keep an offset after the stop and were seen to report "moving with open door".

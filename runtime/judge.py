@@ -75,21 +75,64 @@ _OUTSIDE: Final = (
     K.OVERSPEED,
     K.POSITION_LOST,
 )
+_MODES: Final = (
+    K.INSPECTION,
+    K.SWITCHED_OFF,
+    K.FIRE_DRILL,
+    K.FIREFIGHTER_DRILL,
+    K.GENERATOR_TEST,
+    K.EARTHQUAKE,
+)
+_FREED: Final = (
+    *_OUTSIDE,
+    K.ENTRAPMENT_AT_LANDING,
+    K.STUCK_EMPTY,
+    K.DOOR_OPENING_FAULT,
+    K.RUN_TIME_LIMITER,
+)
+_LEFT: Final = (*_MODES, *_FREED)
 _CHAIN: Final = (K.OVERTRAVEL_TOP, K.OVERTRAVEL_BOTTOM, K.OVERSPEED, K.UNINTENDED_MOVEMENT)
 
 # By rule. A rule that is not named here is judged by its code: it finds the kinds that belong to its code.
 MEANINGS: Final[dict[str, Meaning]] = {
+    "abnormal_vibration": _means(K.RAIL_JOINT_WEAR, also=(K.BEARING_WEAR,)),
     "alarm_button": _means(K.ALARM_CALL),
+    "battery_low": _means(K.BATTERY_WEAK, also=(K.MAIN_POWER_LOST,)),
+    "brake_roll_back": _means(K.BRAKE_WEAR),
     "contact_lost": _means(K.LATE_DELIVERY, also=(K.CLOCK_JUMP, K.CLOCK_SKEW, K.GATEWAY_RESTART)),
     "door_closing_fault": _means(K.DOOR_CLOSING_FAULT),
+    "door_held": _means(K.DOOR_HELD, K.LONG_STOP, also=(K.RESTART_PREVENTED, K.DOOR_CLOSING_FAULT)),
+    "door_open_running": _means(K.UNINTENDED_MOVEMENT),
+    "door_opening_fault": _means(K.DOOR_OPENING_FAULT, also=(K.ENTRAPMENT_AT_LANDING,)),
     "entrapment_at_landing": _means(*ENTRAPMENTS),
     "entrapment_between_landings": _means(*ENTRAPMENTS),
+    "landing_position_lost": _means(K.POSITION_LOST),
+    "levelling_inaccurate": _means(K.BRAKE_WEAR),
+    "levelling_out_of_limits": _means(K.BRAKE_WEAR),
+    "machine_room_hot": _means(K.MACHINE_ROOM_HOT),
+    "motor_overheating": _means(K.MOTOR_OVERHEATING, also=(K.BEARING_WEAR,)),
+    "occupied_parked_car": _means(also=(K.PRESENCE_STUCK, *ENTRAPMENTS)),
     "overspeed": _means(K.OVERSPEED),
+    "relevelling_often": _means(K.RELEVELLING),
+    "repeated_reversals": _means(also=(K.DOOR_CLOSING_FAULT, K.DOOR_HELD)),
     "safety_chain_open_running": _means(K.SAFETY_CHAIN_OPEN, also=_CHAIN),
     "stopped_outside_door_zone": _means(K.STUCK_EMPTY, also=_OUTSIDE),
+    "sensor_wrong_door_closed": _means(K.DOOR_SENSOR_WRONG),
+    "sensor_wrong_door_state": _means(K.DOOR_SENSOR_WRONG),
+    "sensor_wrong_door_zone": _means(K.DOOR_ZONE_STUCK),
+    "sensor_wrong_load": _means(K.LOAD_STUCK),
+    "sensor_wrong_presence_flickers": _means(K.PRESENCE_FLICKER),
+    "sensor_wrong_presence_stuck": _means(K.PRESENCE_STUCK),
+    "sensor_wrong_speed": _means(K.SPEED_OFFSET),
+    "test_call_overdue": _means(K.TEST_CALL_OVERDUE),
     "unintended_car_movement": _means(K.UNINTENDED_MOVEMENT),
     "controller_reported_01": _means(K.SAFETY_CHAIN_OPEN, also=_CHAIN),
+    "controller_reported_03": _means(K.DOOR_OPENING_FAULT, also=(K.ENTRAPMENT_AT_LANDING,)),
     "controller_reported_04": _means(K.STUCK_EMPTY, also=_OUTSIDE),
+    # An event of one minute after every mode that has been left.
+    "mode_changed_40": _means(also=_LEFT),
+    # Whoever has freed a car leaves it in inspection for a while.
+    "mode_changed_43": _means(K.INSPECTION, also=_FREED),
 }
 
 # How long each kind must be observable before somebody may ask why it was not found, in s: the longest delay among
@@ -101,6 +144,19 @@ DUE_S: Final[dict[Kind, float]] = {
     K.STUCK_EMPTY: 50.0,
     K.DOOR_CLOSING_FAULT: 60.0,
     K.LATE_DELIVERY: 240.0,
+    K.DOOR_HELD: 300.0,
+    K.LONG_STOP: 130.0,
+    K.RESTART_PREVENTED: 960.0,
+    K.MOTOR_OVERHEATING: 3_600.0,
+    K.MACHINE_ROOM_HOT: 3_600.0,
+    K.BATTERY_WEAK: 700.0,
+    K.RELEVELLING: 2 * 3600.0,
+    K.PRESENCE_STUCK: 2 * 3600.0,
+    K.PRESENCE_FLICKER: 600.0,
+    K.SPEED_OFFSET: 300.0,
+    K.DOOR_SENSOR_WRONG: 3_600.0,
+    K.DOOR_ZONE_STUCK: 3_600.0,
+    K.LOAD_STUCK: 2 * 3600.0,
     **dict.fromkeys(WEAR, 6 * 3600.0),
 }
 

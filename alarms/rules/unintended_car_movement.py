@@ -7,7 +7,7 @@ after the cause is found.
 
 from __future__ import annotations
 
-from alarms.features import DOOR_OPEN_ON_THE_WAY, beyond_levelling, door_open
+from alarms.features import CREPT, DOOR_OPEN_ON_THE_WAY, beyond_levelling, door_open
 from alarms.readings import Readings
 from alarms.rule import ATTENDED, Rule
 from lift.alarm import Priority
@@ -16,7 +16,7 @@ from lift.codes import Code
 
 
 class UnintendedCarMovement(Rule):
-    """Door open since the car was at a landing or moved, and now beyond what levelling allows."""
+    """Door open since the car was at a landing or moved, seen to move so, and now beyond what levelling allows."""
 
     code = Code.UNINTENDED_CAR_MOVEMENT
     priority = Priority.EMERGENCY
@@ -28,4 +28,5 @@ class UnintendedCarMovement(Rule):
 
     def holds(self, now: Readings) -> Mask:
         """Levelling with opening doors, up to 0.8 m/s inside the unlocking zone, is legal (EN 81-20 5.12.1.4)."""
-        return door_open(now) & beyond_levelling(now) & now.remembers(DOOR_OPEN_ON_THE_WAY)
+        left = door_open(now) & beyond_levelling(now) & now.remembers(DOOR_OPEN_ON_THE_WAY)
+        return left & now.remembers(CREPT)

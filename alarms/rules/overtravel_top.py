@@ -1,0 +1,36 @@
+"""Overtravel at the top: the car stands above its highest landing.
+
+Hazard: the car has run past its limit switch; passengers are shut in under the shaft head.
+Clears: the car is back within its landings.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from alarms.features import TOP_LANDING, outside_door_zone, standing
+from alarms.readings import Readings
+from alarms.rule import ATTENDED, Rule
+from lift.alarm import Priority
+from lift.batch import Mask
+from lift.codes import Code
+from lift.signals import CAR_HEIGHT
+
+# EN 81-20 5.2.5.7: buffers let the car travel some decimetres beyond; the final limit acts before they are reached.
+OVERTRAVEL_MIN: Final = 0.21
+OVERTRAVEL_MAX: Final = 0.8
+
+
+class OvertravelTop(Rule):
+    """Standing outside the door zone, a little above the highest landing at which its door has opened."""
+
+    code = Code.OVERTRAVEL_TOP
+    priority = Priority.EMERGENCY
+    on_delay_s = 5.0  # confirmation window met in practice
+    off_delay_s = 3.0
+    inhibited_in = ATTENDED
+
+    def holds(self, now: Readings) -> Mask:
+        """Silent for a lift that has not been seen at its top landing: far above what is known is another landing."""
+        beyond = now[CAR_HEIGHT] - now.highest(TOP_LANDING)
+        return standing(now) & outside_door_zone(now) & (beyond > OVERTRAVEL_MIN) & (beyond < OVERTRAVEL_MAX)
