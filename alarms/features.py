@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from alarms.health import (
     EMPTY_LOAD_MAX,
+    OFFSET_SEEN,
     SOMEONE_LOAD_MIN,
     door_closed_wrong,
     door_state_wrong,
@@ -229,7 +230,7 @@ WENT_DOWN: Final = Remembered(
 )
 ROLL_BACKS: Final = Tally(
     "roll_backs",
-    counts=lambda now: now.remembers(WENT_UP) & now.remembers(WENT_DOWN),
+    counts=lambda now: now.remembers(WENT_UP) & now.remembers(WENT_DOWN) & ~now.remembers(OFFSET_SEEN),
     forgets_s=4 * 3600.0,
     most=12.0,
 )

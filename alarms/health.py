@@ -23,6 +23,7 @@ SOMEONE_LOAD_MIN: Final = 0.03
 _JUMPS_MAX: Final = 4.0
 _TRIPS_SAME_MAX: Final = 40.0
 _DENIALS_MAX: Final = 4.0
+_LOAD_DENIALS_MAX: Final = 8.0
 _CONTRADICTIONS_MAX: Final = 3.0
 _TRIPS_IN_ZONE_MAX: Final = 6.0
 
@@ -114,19 +115,39 @@ PRESENCE_JUMPS: Final = Tally(
 )
 TRIPS_OCCUPIED: Final = Tally("trips_occupied", counts=moving, resets=lambda now: now.shows(PASSENGER, 0))
 TRIPS_EMPTY: Final = Tally("trips_empty", counts=moving, resets=lambda now: now.shows(PASSENGER, 1))
-# What the load cell denies again and again; the tally of whichever sensor changes starts anew.
-_NOTHING_IN_IT: Final = lambda now: moving(now) & now.shows(PASSENGER, 1) & (now[LOAD] < EMPTY_LOAD_MAX)  # noqa: E731
-_SOMETHING_IN_IT: Final = lambda now: moving(now) & now.shows(PASSENGER, 0) & (now[LOAD] > SOMEONE_LOAD_MIN)  # noqa: E731
-PRESENCE_DENIED: Final = Tally("presence_denied", counts=_NOTHING_IN_IT, resets=lambda now: now.shows(PASSENGER, 0))
-ABSENCE_DENIED: Final = Tally("absence_denied", counts=_SOMETHING_IN_IT, resets=lambda now: now.shows(PASSENGER, 1))
-NO_LOAD_DENIED: Final = Tally("no_load_denied", counts=_NOTHING_IN_IT, resets=lambda now: now[LOAD] > SOMEONE_LOAD_MIN)
-LOAD_DENIED: Final = Tally("load_denied", counts=_SOMETHING_IN_IT, resets=lambda now: now[LOAD] < EMPTY_LOAD_MAX)
 
 
 @shared
 def presence_flickers(now: Readings) -> Mask:
     """Somebody comes and goes behind the shut door."""
     return now.tally(PRESENCE_JUMPS) >= _JUMPS_MAX
+
+
+# What the load cell denies again and again; the tally of whichever sensor changes starts anew.
+def _nothing_in_it(now: Readings) -> Mask:
+    """Presence says that somebody rides, and the load cell that nobody does."""
+    denied: Mask = moving(now) & now.shows(PASSENGER, 1) & (now[LOAD] < EMPTY_LOAD_MAX)
+    return denied
+
+
+def _something_in_it(now: Readings) -> Mask:
+    """Presence says that nobody rides, and the load cell that somebody does."""
+    denied: Mask = moving(now) & now.shows(PASSENGER, 0) & (now[LOAD] > SOMEONE_LOAD_MIN)
+    return denied
+
+
+PRESENCE_DENIED: Final = Tally("presence_denied", counts=_nothing_in_it, resets=lambda now: now.shows(PASSENGER, 0))
+ABSENCE_DENIED: Final = Tally("absence_denied", counts=_something_in_it, resets=lambda now: now.shows(PASSENGER, 1))
+NO_LOAD_DENIED: Final = Tally(
+    "no_load_denied",
+    counts=lambda now: _nothing_in_it(now) & ~presence_flickers(now),
+    resets=lambda now: now[LOAD] > SOMEONE_LOAD_MIN,
+)
+LOAD_DENIED: Final = Tally(
+    "load_denied",
+    counts=lambda now: _something_in_it(now) & ~presence_flickers(now),
+    resets=lambda now: now[LOAD] < EMPTY_LOAD_MAX,
+)
 
 
 @shared
@@ -146,7 +167,7 @@ def presence_wrong(now: Readings) -> Mask:
 @shared
 def load_wrong(now: Readings) -> Mask:
     """The load cell has no vote: it shows the same while people come and go."""
-    return (now.tally(NO_LOAD_DENIED) >= _DENIALS_MAX) | (now.tally(LOAD_DENIED) >= _DENIALS_MAX)
+    return (now.tally(NO_LOAD_DENIED) >= _LOAD_DENIALS_MAX) | (now.tally(LOAD_DENIED) >= _LOAD_DENIALS_MAX)
 
 
 # -------------------------------------------------------------------------------------------- speed
@@ -156,3 +177,11 @@ def load_wrong(now: Readings) -> Mask:
 def speed_offset(now: Readings) -> Mask:
     """The car stands by its status, and its speed sensor says otherwise."""
     return now.shows(CAR_STATUS, 0) & (speed(now) >= SPEED_KNOWN_FROM)
+
+
+# Seen at each stop, for the run that follows.
+OFFSET_SEEN: Final = Remembered(
+    "speed_offset_seen",
+    begins=speed_offset,
+    ends=lambda now: now.shows(CAR_STATUS, 0) & (speed(now) < SPEED_KNOWN_FROM),
+)

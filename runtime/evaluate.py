@@ -136,6 +136,7 @@ class Watch:
             self._alarms,
             [*self._truths, *simulation.standing_truth()],
             lift_days=len(self._fleet) * simulation.seconds / DAY_S,
+            began=simulation.start,
             ended=simulation.now,
             seen=self._seen,
             rules=self._rules,

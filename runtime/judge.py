@@ -36,10 +36,14 @@ _SIGNIFICANT: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What a rule's alarms tell of: the kinds it is there to find, and the kinds in which it is true besides."""
+    """What a rule's alarms tell of: the kinds it is there to find, and the kinds in which it is true besides.
+
+    `lingers_s` is for how long after a record's end what it left behind is still there: an empty battery.
+    """
 
     finds: frozenset[Kind] = frozenset()
     true_in: frozenset[Kind] = frozenset()
+    lingers_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +66,8 @@ class Raised:
 K: Final = Kind
 
 
-def _means(*finds: Kind, also: Iterable[Kind] = ()) -> Meaning:
-    return Meaning(frozenset(finds), frozenset(also))
+def _means(*finds: Kind, also: Iterable[Kind] = (), lingers_s: float = 0.0) -> Meaning:
+    return Meaning(frozenset(finds), frozenset(also), lingers_s)
 
 
 _OUTSIDE: Final = (
@@ -97,7 +101,7 @@ _CHAIN: Final = (K.OVERTRAVEL_TOP, K.OVERTRAVEL_BOTTOM, K.OVERSPEED, K.UNINTENDE
 MEANINGS: Final[dict[str, Meaning]] = {
     "abnormal_vibration": _means(K.RAIL_JOINT_WEAR, also=(K.BEARING_WEAR,)),
     "alarm_button": _means(K.ALARM_CALL),
-    "battery_low": _means(K.BATTERY_WEAK, also=(K.MAIN_POWER_LOST,)),
+    "battery_low": _means(K.BATTERY_WEAK, also=(K.MAIN_POWER_LOST,), lingers_s=10 * 3600.0),
     "brake_roll_back": _means(K.BRAKE_WEAR),
     "contact_lost": _means(K.LATE_DELIVERY, also=(K.CLOCK_JUMP, K.CLOCK_SKEW, K.GATEWAY_RESTART)),
     "door_closing_fault": _means(K.DOOR_CLOSING_FAULT),
@@ -129,8 +133,8 @@ MEANINGS: Final[dict[str, Meaning]] = {
     "controller_reported_01": _means(K.SAFETY_CHAIN_OPEN, also=_CHAIN),
     "controller_reported_03": _means(K.DOOR_OPENING_FAULT, also=(K.ENTRAPMENT_AT_LANDING,)),
     "controller_reported_04": _means(K.STUCK_EMPTY, also=_OUTSIDE),
-    # An event of one minute after every mode that has been left.
-    "mode_changed_40": _means(also=_LEFT),
+    # An event of one minute after every mode that has been left; whoever has freed a car stays up to 20 minutes.
+    "mode_changed_40": _means(also=_LEFT, lingers_s=1_300.0),
     # Whoever has freed a car leaves it in inspection for a while.
     "mode_changed_43": _means(K.INSPECTION, also=_FREED),
 }
@@ -265,10 +269,11 @@ class Index:
         for truth in truths:
             self._by_lift[truth.lift].append(truth)
 
-    def around(self, alarm: Raised) -> list[Truth]:
+    def around(self, alarm: Raised, lingers_s: float = 0.0) -> list[Truth]:
         """Give what was going on at the alarm's lift, or at its gateway, when it was raised."""
         here = [*self._by_lift.get(alarm.lift, ()), *self._by_lift.get(alarm.gateway, ())]
-        return [truth for truth in here if _touches(truth, alarm.at) or _touches(truth, alarm.out)]
+        after = SLACK_US + round(lingers_s * SECOND_US)
+        return [truth for truth in here if _touches(truth, alarm.at, after) or _touches(truth, alarm.out, after)]
 
 
 def judge(
@@ -276,11 +281,12 @@ def judge(
     truths: Sequence[Truth],
     *,
     lift_days: float,
+    began: int,
     ended: int,
     seen: Mapping[int, str] | None = None,
     rules: Mapping[str, Code | None] | None = None,
 ) -> Score:
-    """Bring alarms and truth together. `ended` is when the run was over (µs); `seen` what the signals said, by `id`.
+    """Bring alarms and truth of a run from `began` to `ended` (µs) together; `seen` is what signals said, by `id`.
 
     `rules` names every rule with its code, so that rules which never rang can be seen not to.
     """
@@ -291,11 +297,12 @@ def judge(
     finders: dict[int, list[Raised]] = defaultdict(list)
     tickets: set[int] = set()
     for alarm in alarms:
-        _judge_alarm(alarm, index.around(alarm), score, finders, tickets)
+        lingers_s = meaning_of(alarm.rule, alarm.code).lingers_s
+        _judge_alarm(alarm, index.around(alarm, lingers_s), score, finders, tickets)
     for truth in truths:
         if truth.near_miss:
             score.near_misses[truth.kind] += 1
-        _judge_truth(truth, finders.get(id(truth), []), score, ended=ended, seen=seen or {}, tickets=tickets)
+        _judge_truth(truth, finders.get(id(truth), []), score, run=(began, ended), seen=seen or {}, tickets=tickets)
     return score
 
 
@@ -337,17 +344,26 @@ def _judge_alarm(
 
 
 def _judge_truth(
-    truth: Truth, found_by: list[Raised], score: Score, *, ended: int, seen: Mapping[int, str], tickets: set[int]
+    truth: Truth,
+    found_by: list[Raised],
+    score: Score,
+    *,
+    run: tuple[int, int],
+    seen: Mapping[int, str],
+    tickets: set[int],
 ) -> None:
+    began, ended = run
+    # Wear that has gone on for weeks can be seen from the first second on.
+    observable = max(truth.observable_at, began)
     kind = score.kinds[truth.kind]
     kind.true += 1
     kind.ticket += id(truth) in tickets
     if found_by:
         kind.found += 1
-        kind.delays.append((min(alarm.out for alarm in found_by) - truth.observable_at) / SECOND_US)
+        kind.delays.append((min(alarm.out for alarm in found_by) - observable) / SECOND_US)
         return
     end = ended if truth.end is None else min(truth.end, ended)
-    if end - truth.observable_at < DUE_S.get(truth.kind, _DUE_S) * SECOND_US:
+    if end - observable < DUE_S.get(truth.kind, _DUE_S) * SECOND_US:
         kind.brief += 1
         return
     kind.missed += 1
@@ -359,7 +375,7 @@ def _judge_truth(
             rule="",
             kind=truth.kind,
             lift=truth.lift,
-            at=truth.observable_at,
+            at=observable,
             priority=int(Priority.EMERGENCY if truth.kind in _URGENT else Priority.LOW),
             around=(f"{truth.cause}, {truth.people} people, {(end - truth.onset) / SECOND_US:.0f} s",),
             signals=seen.get(id(truth), ""),
@@ -371,9 +387,9 @@ def _judge_truth(
 _URGENT: Final = ENTRAPMENTS | {K.UNINTENDED_MOVEMENT, K.OVERTRAVEL_TOP, K.OVERTRAVEL_BOTTOM, K.ALARM_CALL}
 
 
-def _touches(truth: Truth, moment: int) -> bool:
+def _touches(truth: Truth, moment: int, after: int) -> bool:
     end = truth.end
-    return truth.onset - SLACK_US <= moment and (end is None or moment <= end + SLACK_US)
+    return truth.onset - SLACK_US <= moment and (end is None or moment <= end + after)
 
 
 def percentile(values: Sequence[float], share: float) -> float | None:

@@ -175,7 +175,8 @@ def block(hands: Hands, fault: Fault, begun: float) -> None:
     state.creep[slot] = 0.001
     travel_s = float(plant.landings[slot] * plant.floor_m[slot] / plant.speed[slot])
     limit_s = float(np.clip(travel_s + 10.0, 20.0, 45.0))
-    hands.ledger.note(fault, Kind.RUN_TIME_LIMITER, begun, begun + limit_s, people)
+    # A drive that turns for some seconds while the car stands can be told from a start.
+    hands.ledger.note(fault, Kind.RUN_TIME_LIMITER, begun, begun + 3.0, people)
 
     def limiter(now: float) -> None:
         state.creep[slot] = 0.0

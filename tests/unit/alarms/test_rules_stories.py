@@ -33,7 +33,7 @@ SHUT_IN = {**NORMAL, **AT_LANDING, **SHUT, **SOMEONE}
 def test_entrapment_at_landing_fires() -> None:
     """The car has arrived, the door does not open, someone is inside; later the crew opens it."""
     story: list[Step] = [(0, 9, RIDE), (10, 150, SHUT_IN), (151, 160, {**SHUT_IN, **OPEN})]
-    assert play("entrapment_at_landing", *story) == ["raised 100", "returned 151"]
+    assert play("entrapment_at_landing", *story) == ["raised 100", "returned 154"]
 
 
 def test_entrapment_of_a_child_fires() -> None:
@@ -72,8 +72,8 @@ STUCK = {**NORMAL, **BETWEEN, **SHUT, **SOMEONE}
 
 def test_entrapment_between_landings_fires() -> None:
     """The car stops in mid-travel with someone inside, until it is brought to a landing."""
-    story: list[Step] = [(0, 9, RIDE), (10, 99, STUCK), (100, 110, {**STUCK, **AT_LANDING})]
-    assert play("entrapment_between_landings", *story) == ["raised 40", "returned 100"]
+    story: list[Step] = [(0, 9, RIDE), (10, 99, STUCK), (100, 110, {**STUCK, **AT_LANDING, **OPEN})]
+    assert play("entrapment_between_landings", *story) == ["raised 40", "returned 103"]
 
 
 def test_entrapment_is_found_although_the_speed_sensor_keeps_an_offset() -> None:
@@ -186,12 +186,12 @@ def test_door_closing_fault_fires_for_a_door_that_tries_again_and_again() -> Non
     tries: list[Step] = []
     for at in range(10, 70, 8):
         tries += [(at, at + 1, {**DOOR_OPEN, **CLOSING}), (at + 2, at + 7, DOOR_OPEN)]
-    assert play("door_closing_fault", (0, 9, DOOR_OPEN), *tries, (74, 90, SHUT_IN)) == ["raised 42", "returned 78"]
+    assert play("door_closing_fault", (0, 9, DOOR_OPEN), *tries, (74, 90, SHUT_IN)) == ["raised 58", "returned 78"]
 
 
 def test_door_closing_fault_fires_for_a_door_that_pushes_and_stays() -> None:
-    """The operator is still closing after half a minute."""
-    assert play("door_closing_fault", (0, 60, {**DOOR_OPEN, **CLOSING})) == ["raised 30"]
+    """The operator is still closing after three quarters of a minute."""
+    assert play("door_closing_fault", (0, 60, {**DOOR_OPEN, **CLOSING})) == ["raised 45"]
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_door_closing_fault_fires_for_a_door_that_pushes_and_stays() -> None:
             ],
             id="people keep stepping into the light curtain",
         ),
-        pytest.param([(0, 29, {**DOOR_OPEN, **CLOSING}), (30, 60, SHUT_IN)], id="a slow door with nudging"),
+        pytest.param([(0, 44, {**DOOR_OPEN, **CLOSING}), (45, 60, SHUT_IN)], id="a slow door with nudging"),
         pytest.param([(0, 300, {**SHUT_IN, "door_state": 1})], id="operator's state stale, contact closed"),
         pytest.param([(0, 300, {**DOOR_OPEN, **CLOSING, "main_power": 0})], id="power cut with the door half closed"),
     ],

@@ -1,0 +1,176 @@
+"""Stories of the rules beside the emergencies: each fires, and stays silent at its nearest near miss."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.alarms.test_rules_stories import (
+    AT_LANDING,
+    BETWEEN,
+    CLOSING,
+    DOOR_OPEN,
+    NOBODY,
+    NORMAL,
+    OPEN,
+    RIDE,
+    SHUT,
+    SHUT_IN,
+    SOMEONE,
+    STILL,
+)
+from tests.unit.alarms.timeline import Step, Values, play
+
+PARKED = {**SHUT_IN, **NOBODY}
+FULL = {"load": 0.3}
+ABOVE = {**NORMAL, **BETWEEN, **SHUT, **NOBODY}
+RUN_UP = {**RIDE, "car_direction": 1}
+CREEPING = {**RIDE, "car_speed": -0.3}
+RELEVELS = {**DOOR_OPEN, "car_speed": 0.03, "car_status": 1}
+
+
+def again(times: int, *steps: Step) -> list[Step]:
+    """Repeat some steps one after the other."""
+    lasts = steps[-1][1] + 1
+    return [(first + lasts * n, last + lasts * n, values) for n in range(times) for first, last, values in steps]
+
+
+def after(second: float, *steps: Step) -> list[Step]:
+    """Shift steps."""
+    return [(first + second, last + second, values) for first, last, values in steps]
+
+
+def known(**values: object) -> Values:
+    """Say a healthy lift's signals, and some more."""
+    return {**PARKED, **values}
+
+
+VISIT: list[Step] = [(0, 5, PARKED), (6, 9, DOOR_OPEN), (10, 12, SHUT_IN), (13, 15, {**DOOR_OPEN, **NOBODY})]
+CYCLE: list[Step] = [(0, 3, DOOR_OPEN), (4, 5, {**DOOR_OPEN, **CLOSING}), (6, 8, SHUT_IN), (9, 20, RIDE)]
+CLOSED_STUCK: list[Step] = [(a, b, {**values, "door_closed": 1}) for a, b, values in CYCLE]
+WEIGHED: list[Step] = [(a + 21, b + 21, {**values, **FULL}) for a, b, values in CYCLE]
+SAG: list[Step] = [(0, 3, SHUT_IN), (4, 4, {**RIDE, "car_speed": -0.08}), (5, 15, RIDE)]
+CLEAN_START: list[Step] = [(0, 3, SHUT_IN), (4, 4, {**RIDE, "car_speed": 0.08}), (5, 15, RIDE)]
+BAD_STOP: list[Step] = [(0, 5, {**SHUT_IN, "levelling_error": 12.0}), (6, 15, RIDE)]
+KNOCK: list[Step] = [(0, 0, {**RIDE, "vibration_x": 0.12}), (1, 9, {**RIDE, "vibration_x": 0.03})]
+SMOOTH: list[Step] = [(0, 9, {**RIDE, "vibration_x": 0.05})]
+TRY: list[Step] = [(0, 1, {**DOOR_OPEN, **CLOSING}), (2, 6, DOOR_OPEN)]
+ARRIVED: list[Step] = [(0, 9, RIDE), (10, 40, SHUT_IN)]
+BEYOND = {**ABOVE, "car_height": 30.3, "safety_chain": 0}
+TOP: list[Step] = [(0, 9, {**DOOR_OPEN, "car_height": 30.0}), (10, 19, {**RIDE, "car_height": 30.1})]
+
+FIRES: list[tuple[str, list[Step], list[str]]] = [
+    ("door_opening_fault", ARRIVED, ["raised 25"]),
+    ("motor_run_time", [(0, 30, {**SHUT_IN, "car_status": 1})], ["raised 20"]),
+    ("landing_position_lost", [(0, 30, CREEPING)], ["raised 12"]),
+    ("restart_prevented", [(0, 901, DOOR_OPEN)], ["raised 900"]),
+    ("overtravel_top", [*TOP, (20, 40, BEYOND)], ["raised 25"]),
+    ("overtravel_bottom", [(0, 20, {**ABOVE, "car_height": -0.3})], ["raised 5"]),
+    ("door_open_running", [(0, 9, RIDE), (10, 20, {**RIDE, **OPEN})], ["raised 12"]),
+    ("repeated_reversals", again(24, *TRY), ["raised 156"]),
+    ("door_held", [(0, 130, DOOR_OPEN), (131, 140, SHUT_IN)], ["raised 120", "returned 136"]),
+    ("brake_roll_back", again(5, *SAG), ["raised 69"]),
+    ("relevelling_often", again(7, (0, 1, RELEVELS), (2, 9, DOOR_OPEN)), ["raised 60"]),
+    ("levelling_inaccurate", again(4, *BAD_STOP), ["raised 48"]),
+    ("levelling_out_of_limits", again(3, (0, 5, {**SHUT_IN, "levelling_error": -25.0}), (6, 9, RIDE)), ["raised 20"]),
+    ("motor_overheating", [(0, 70, known(motor_temperature=125.0)), (71, 80, known(motor_temperature=105.0))],
+     ["raised 60", "returned 71"]),
+    ("machine_room_hot", [(0, 310, known(machine_room_temperature=41.0))], ["raised 300"]),
+    ("battery_low", [(0, 610, known(battery=0.1))], ["raised 600"]),
+    ("test_call_overdue", [(0, 5, known(test_call_age=72.0))], ["raised 0"]),
+    ("abnormal_vibration", again(9, *KNOCK), ["raised 80"]),
+    ("occupied_parked_car", [(0, 5, DOOR_OPEN), (6, 310, SHUT_IN)], ["raised 306"]),
+    ("mode_changed_44", [(0, 9, known(service_mode=3)), (10, 30, PARKED)], ["raised 5", "returned 20"]),
+    ("mode_changed_40", [(0, 9, known(message_codes=[40]))], ["raised 5"]),
+    ("sensor_wrong_door_closed", again(4, *[(a, b, {**v, "door_closed": 1}) for a, b, v in CYCLE]), ["raised 42"]),
+    ("sensor_wrong_door_state", again(4, *[(a, b, {**v, "door_state": 4}) for a, b, v in CYCLE]), ["raised 48"]),
+    ("sensor_wrong_door_zone", again(4, *[(a, b, {**v, "door_zone": 0}) for a, b, v in CYCLE]), ["raised 42"]),
+    ("sensor_wrong_presence_stuck", again(5, *[(a, b, {**v, "load": 0.0}) for a, b, v in CYCLE]), ["raised 72"]),
+    ("sensor_wrong_load", again(9, *[(a, b, {**v, **NOBODY, **FULL}) for a, b, v in CYCLE]), ["raised 156"]),
+    ("sensor_wrong_presence_flickers", again(5, (0, 1, PARKED), (2, 2, SHUT_IN)), ["raised 14"]),
+    ("sensor_wrong_speed", [(0, 70, {**SHUT_IN, "car_speed": 0.04})], ["raised 60"]),
+]  # fmt: skip
+
+SILENT: list[tuple[str, str, list[Step]]] = [
+    ("door_opening_fault", "returned empty", [(0, 9, RIDE), (10, 60, PARKED)]),
+    ("door_opening_fault", "has opened here", [(0, 9, RIDE), (10, 15, DOOR_OPEN), (16, 60, SHUT_IN)]),
+    ("motor_run_time", "short hold at the start", [(0, 15, {**SHUT_IN, "car_status": 1}), (16, 60, RIDE)]),
+    ("landing_position_lost", "on its battery", [(0, 60, {**CREEPING, "main_power": 0})]),
+    ("restart_prevented", "tries to close", again(30, (0, 59, DOOR_OPEN), (60, 61, {**DOOR_OPEN, **CLOSING}))),
+    ("overtravel_top", "between two landings", [*TOP, (20, 60, {**BEYOND, "car_height": 28.0})]),
+    ("overtravel_top", "a landing not seen before", [*TOP, (20, 60, {**BEYOND, "car_height": 33.0})]),
+    ("overtravel_bottom", "in the door zone", [(0, 60, {**SHUT_IN, "car_height": -0.1})]),
+    ("door_open_running", "levels with opening door", [(0, 60, {**RIDE, **OPEN, "car_speed": 0.7})]),
+    ("repeated_reversals", "shuts each time", again(30, *CYCLE)),
+    ("door_held", "fire drill", [(0, 300, {**DOOR_OPEN, "service_mode": 3})]),
+    ("brake_roll_back", "clean starts", again(8, *CLEAN_START)),
+    ("brake_roll_back", "speed offset", again(8, *[(a, b, {**v, "car_speed": float(str(v["car_speed"])) - 0.1})
+                                                   for a, b, v in CLEAN_START])),
+    ("relevelling_often", "now and then", again(7, (0, 1, RELEVELS), (2, 900, DOOR_OPEN))),
+    ("levelling_inaccurate", "one bad stop", [(0, 5, {**SHUT_IN, "levelling_error": 12.0}), *after(
+        6, *again(8, (0, 5, RIDE), (6, 9, {**SHUT_IN, "levelling_error": 3.0})))]),
+    ("levelling_out_of_limits", "within 20 mm", again(5, *BAD_STOP)),
+    ("motor_overheating", "a hot day", [(0, 300, known(motor_temperature=95.0))]),
+    ("machine_room_hot", "a warm room", [(0, 900, known(machine_room_temperature=39.0))]),
+    ("battery_low", "in a power cut", [(0, 900, known(battery=0.1, main_power=0))]),
+    ("test_call_overdue", "called yesterday", [(0, 5, known(test_call_age=30.0))]),
+    ("abnormal_vibration", "a smooth run", again(30, *SMOOTH)),
+    ("occupied_parked_car", "parked empty", [(0, 5, DOOR_OPEN), (6, 600, PARKED)]),
+    ("occupied_parked_car", "weighs nothing", [(0, 5, DOOR_OPEN), (6, 600, {**SHUT_IN, "load": 0.0})]),
+    ("mode_changed_44", "normal service", [(0, 60, PARKED)]),
+    ("sensor_wrong_door_closed", "sound", again(6, *CYCLE)),
+    ("sensor_wrong_door_state", "the other is stuck", again(6, *CLOSED_STUCK)),
+    ("sensor_wrong_door_zone", "sound", again(9, *CYCLE)),
+    ("sensor_wrong_presence_stuck", "a busy lift", again(20, *CYCLE)),
+    ("sensor_wrong_load", "presence is stuck", again(6, *CYCLE, *WEIGHED)),
+    ("sensor_wrong_presence_flickers", "people come and go", again(9, *VISIT)),
+    ("sensor_wrong_speed", "stands still", [(0, 90, {**SHUT_IN, **STILL, **AT_LANDING})]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rule", "story", "told"), [pytest.param(*each, id=each[0]) for each in FIRES])
+def test_rule_fires(rule: str, story: list[Step], told: list[str]) -> None:
+    """The condition that the rule is named after is told at its moment."""
+    assert play(rule, *story)[: len(told)] == told
+
+
+@pytest.mark.parametrize(
+    ("rule", "story"), [pytest.param(rule, story, id=f"{rule}-{why.replace(' ', '-')}") for rule, why, story in SILENT]
+)
+def test_rule_stays_silent(rule: str, story: list[Step]) -> None:
+    """What looks nearly like it is not told."""
+    assert play(rule, *story) == []
+
+
+def test_parked_car_is_no_entrapment_until_somebody_calls() -> None:
+    """Whoever is in a car that has opened here could have walked out; a call changes that, and so do lost mains."""
+    parked: list[Step] = [(0, 9, RIDE), (10, 15, DOOR_OPEN), (16, 200, SHUT_IN)]
+    assert play("entrapment_at_landing", *parked) == []
+    calls: Step = (201, 300, {**SHUT_IN, "alarm_button": 1})
+    assert play("entrapment_at_landing", *parked, calls) == ["raised 291", "confirmed 291"]
+    assert play("entrapment_at_landing", *parked, (201, 300, {**SHUT_IN, "main_power": 0})) == ["raised 291"]
+
+
+def test_entrapment_is_confirmed_by_the_second_sign() -> None:
+    """First someone is seen in a standing car, then the button is pressed, then the controller reports it: one confirmation."""
+    stuck = {**NORMAL, **BETWEEN, **SHUT, **SOMEONE}
+    steps: list[Step] = [
+        (0, 59, stuck),
+        (60, 70, {**stuck, "alarm_button": 1}),
+        (71, 90, {**stuck, "message_codes": [11]}),
+    ]
+    assert play("entrapment_between_landings", *steps) == ["raised 30", "confirmed 60"]
+
+
+def test_entrapment_is_found_behind_a_presence_sensor_that_flickers() -> None:
+    """A sensor that comes and goes all the time does not say that the car is empty."""
+    flicker = again(
+        30, (0, 0, {**NORMAL, **BETWEEN, **SHUT, **SOMEONE}), (1, 1, {**NORMAL, **BETWEEN, **SHUT, **NOBODY})
+    )
+    assert play("entrapment_between_landings", (0, 9, {**PARKED}), *after(10, *flicker)) == ["raised 48"]
+
+
+def test_entrapment_lasts_while_the_sensor_loses_sight() -> None:
+    """One entrapment is one alarm, whatever the presence sensor says later."""
+    stuck = {**NORMAL, **BETWEEN, **SHUT, **SOMEONE}
+    steps: list[Step] = [(0, 40, stuck), (41, 80, {**stuck, **NOBODY}), (81, 200, stuck), (201, 210, DOOR_OPEN)]
+    assert play("entrapment_between_landings", *steps) == ["raised 30", "returned 204"]
