@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from alarms import saved
 from alarms.learn import learn
-from alarms.memory import discover
+from alarms.memory import Memory, discover
 from alarms.phases import LATCHED, NEVER, NORMAL, RAISED, STANDS, Crossing, Phases
 from alarms.readings import ROW, Known, Probe, Readings, Where
 from alarms.rule import Rule
@@ -90,11 +90,7 @@ class Engine:
         here = where(wave.lift)
         self._expire(wave, here, found)
         now = Readings(self._known, here, len(wave), self._merge(wave, here), wave.at)
-        for memory in self._memories:
-            try:
-                learn(memory, self._known, now, wave, here)
-            except Exception as error:  # noqa: BLE001 - as below
-                self.failing = f"memory {memory.name} failed: {type(error).__name__}: {error}"
+        learn(self._memories, self._known, now, wave, here, self._note_lapse)
         inhibited: dict[frozenset[ServiceMode], Mask] = {}
         for number in self._judged:
             try:
@@ -152,6 +148,9 @@ class Engine:
         for row, values in enumerate(said.values()):
             belief[row] = values
         return list(said), belief
+
+    def _note_lapse(self, memory: Memory, error: Exception) -> None:
+        self.failing = f"memory {memory.name} failed: {type(error).__name__}: {error}"
 
     def _note_failure(self, number: int, error: Exception) -> None:
         self.failures[self._slugs[number]] += 1
@@ -324,7 +323,7 @@ class Engine:
         known, phases = self._known, self._phases
         return (
             sum(kept.nbytes for kept in (known.values, known.rated_speed, known.codes, self._newest))
-            + sum(kept.nbytes for kept in (known.flags, known.levels, known.stamps, known.reached, self._confirmed))
+            + sum(kept.nbytes for kept in (known.words, known.levels, known.stamps, known.reached, self._confirmed))
             + sum(kept.nbytes for kept in (phases.phase, phases.onset, phases.turned, phases.due))
         )
 

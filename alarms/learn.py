@@ -2,49 +2,66 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
 from alarms.memory import FOREVER_S, Highest, Memory, Remembered, Tally
-from alarms.readings import Known, Readings, Where
+from alarms.readings import WORD_BITS, Known, Readings, Where
 from lift.batch import Batch, Mask
 
-
-def learn(memory: Memory, known: Known, now: Readings, wave: Batch, here: Where) -> None:
-    """Take in what these readings show of one memory; each lift is in the wave once, at `here`."""
-    match memory:
-        case Remembered():
-            before = known.flag(memory)[here]
-            after = (before | memory.begins(now)) & ~memory.ends(now)
-            _turn(known.flag(memory), before, after, wave)
-            now.hold(memory, after)
-        case Tally():
-            _count(memory, known, now, wave, here)
-        case Highest():
-            row = known.reached[known.row[memory]]
-            row[here] = np.fmax(row[here], memory.of(now))
+Failed = Callable[[Memory, Exception], None]
 
 
-def _turn(row: Mask, before: Mask, after: Mask, wave: Batch) -> None:
-    """Write flags where they have changed, which is in few lifts."""
-    changed = np.flatnonzero(before != after)
+def learn(memories: Sequence[Memory], known: Known, now: Readings, wave: Batch, here: Where, failed: Failed) -> None:
+    """Take in what these readings show of every memory; each lift is in the wave once, at `here`.
+
+    A memory that raises is handed to `failed`, and the others are kept all the same.
+    """
+    for memory in memories:
+        try:
+            match memory:
+                case Remembered():
+                    before = now.flag(known.bit[memory])
+                    after = (before | memory.begins(now)) & ~memory.ends(now)
+                    _turn(now, known.bit[memory], before ^ after)
+                    now.hold(memory, after)
+                case Tally():
+                    _count(memory, known, now, wave)
+                case Highest():
+                    reached = known.reached[known.row[memory]]
+                    reached[here] = np.fmax(reached[here], memory.of(now))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the rules must still be asked
+            failed(memory, error)
+    for row, word in zip(known.words, now.words, strict=True):
+        row[here] = word
+
+
+def _turn(now: Readings, bit: int, changed: Mask) -> None:
+    """Turn a flag over where it has changed, which is in few lifts."""
+    where = changed.nonzero()[0]
+    if where.size:
+        now.words[bit // WORD_BITS][where] ^= 1 << bit % WORD_BITS
+
+
+def _count(tally: Tally, known: Known, now: Readings, wave: Batch) -> None:
+    row, bit = known.row[tally], known.bit[tally]
+    word = now.words[bit // WORD_BITS]
+    going_on, counted = 1 << bit % WORD_BITS, 2 << bit % WORD_BITS
+    before, after = (word & going_on) != 0, tally.counts(now)
+    changed = (before ^ after).nonzero()[0]
     if changed.size:
-        row[wave.lift[changed]] = after[changed]
-
-
-def _count(tally: Tally, known: Known, now: Readings, wave: Batch, here: Where) -> None:
-    flags, row = known.flag(tally), known.row[tally]
-    before, after = flags[here], tally.counts(now)
-    begun = np.flatnonzero(after > before)
-    _turn(flags, before, after, wave)
-    if begun.size:
+        word[changed] ^= going_on
+        begun = changed[after[changed]]
         lifts, at = wave.lift[begun], wave.at[begun]
-        level = known.levels[row, lifts]
+        level = np.where(word[begun] & counted, known.levels[row, lifts], np.float32(0.0))
         if tally.forgets_s < FOREVER_S:
             since = (at - known.stamps[row, lifts]).astype(np.float32)
             level = np.maximum(level - since / np.float32(1e6 * tally.forgets_s), np.float32(0.0))
         known.levels[row, lifts] = np.minimum(level + np.float32(1.0), np.float32(tally.most))
         known.stamps[row, lifts] = at
+        word[begun] |= counted
     if tally.resets is not None:
-        over = np.flatnonzero(tally.resets(now) & (known.levels[row][here] > 0))
-        if over.size:
-            known.levels[row, wave.lift[over]] = 0.0
+        some = word & counted
+        if some.any():
+            word[(some != 0) & tally.resets(now)] ^= counted

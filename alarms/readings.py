@@ -22,21 +22,27 @@ Worked = TypeVar("Worked", bound=NDArray[Any])
 ROW: Final[dict[Signal, int]] = {signal: row for row, signal in enumerate(SIGNALS)}
 
 
+# Flags in one number; its sign is left alone.
+WORD_BITS: Final = 62
+
+
 @dataclass(slots=True, kw_only=True)
 class Known:
     """What is known of every lift of a fleet, by slot.
 
     `values` is float32 [signals x lifts], rows in the order of `SIGNALS`, NaN = never known; `codes` holds sets
     of active message codes (0 = none, or never known); `rated_speed` is in m/s, NaN = not in the register. Of
-    memories, `row` says which row is whose: `flags` of facts and of what a tally counts, `levels` and `stamps`
-    (µs) of tallies, `reached` of heights.
+    memories, `row` says which row is whose: `levels` and `stamps` (µs) of tallies, `reached` of heights, and `bit` which bit
+    of a lift's `words` [words x lifts]: whether a fact is true, whether what a tally counts is going on, and in the
+    bit after that whether its level means anything. Flags of one lift lie together, since lifts come in any order.
     """
 
     values: NDArray[np.float32]
     codes: Ints
     rated_speed: Floats
     row: dict[Memory, int] = field(default_factory=dict)
-    flags: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((0, 0), np.bool_))
+    bit: dict[Memory, int] = field(default_factory=dict)
+    words: Ints = field(default_factory=lambda: np.zeros((0, 0), np.int64))
     levels: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     stamps: Ints = field(default_factory=lambda: np.zeros((0, 0), np.int64))
     reached: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
@@ -53,20 +59,19 @@ class Known:
         """Make room for memories: nothing has happened yet."""
         lifts = self.codes.size
         counts = {Remembered: 0, Tally: 0, Highest: 0}
+        bits = 0
         for memory in memories:
             self.row[memory] = counts[type(memory)]
             counts[type(memory)] += 1
-        self.flags = np.zeros((counts[Remembered] + counts[Tally], lifts), np.bool_)
+            # The two flags of a tally stay in one word.
+            bits += isinstance(memory, Tally) and bits % WORD_BITS == WORD_BITS - 1
+            self.bit[memory] = bits
+            bits += {Remembered: 1, Tally: 2, Highest: 0}[type(memory)]
+        self.words = np.zeros((-(-bits // WORD_BITS), lifts), np.int64)
         self.levels = np.zeros((counts[Tally], lifts), np.float32)
         # Zeros: the machine gives such pages only when they are first written to.
         self.stamps = np.zeros((counts[Tally], lifts), np.int64)
         self.reached = np.full((counts[Highest], lifts), np.nan, np.float32)
-
-    def flag(self, memory: Remembered | Tally) -> NDArray[np.bool_]:
-        """Give the row of flags of a fact, or of what a tally counts (rows from the end)."""
-        row = self.row[memory]
-        flags: NDArray[np.bool_] = self.flags[row if isinstance(memory, Remembered) else -1 - row]
-        return flags
 
 
 @dataclass(slots=True, eq=False)
@@ -108,8 +113,22 @@ class Readings:
         """Say for which lifts a remembered fact is true."""
         known: Mask | None = self._worked.get(fact)
         if known is None:
-            known = self._worked[fact] = self._look(self._known.flag(fact))
+            known = self._worked[fact] = self.flag(self._known.bit[fact])
         return known
+
+    def flag(self, bit: int) -> Mask:
+        """Give one flag of every lift."""
+        word = self.words[bit // WORD_BITS]
+        flag: Mask = (word & (1 << bit % WORD_BITS)) != 0
+        return flag
+
+    @property
+    def words(self) -> list[Ints]:
+        """Give the lifts' flags, many in one number; the engine writes what changes into them, and back."""
+        words = self._worked.get("words")
+        if words is None:
+            words = self._worked["words"] = [np.array(word[self._where]) for word in self._known.words]
+        return words
 
     def hold(self, fact: Remembered, true: Mask) -> None:
         """Take in what a fact has become with these readings."""
@@ -130,13 +149,18 @@ class Readings:
         return reached
 
     def _leaked(self, tally: Tally) -> Floats:
-        row = self._known.row[tally]
-        level: Floats = self._known.levels[row][self._where]
-        if self._at is None or tally.forgets_s == FOREVER_S or not level.any():
-            return np.array(level)
-        since: Floats = (self._at - self._known.stamps[row][self._where]).astype(np.float32)
-        left: Floats = np.maximum(level - since / np.float32(1e6 * tally.forgets_s), np.float32(0.0))
-        return left
+        bit = self._known.bit[tally] + 1
+        at_all = self.words[bit // WORD_BITS] & (1 << bit % WORD_BITS)
+        if not at_all.any():
+            return self.once(_nothing)
+        row, some = self._known.row[tally], at_all.nonzero()[0]
+        lifts = some + self._where.start if isinstance(self._where, slice) else self._where[some]
+        level = np.zeros(self._count, np.float32)
+        level[some] = self._known.levels[row, lifts]
+        if self._at is not None and tally.forgets_s < FOREVER_S:
+            since = (self._at[some] - self._known.stamps[row, lifts]).astype(np.float32)
+            level[some] = np.maximum(level[some] - since / np.float32(1e6 * tally.forgets_s), np.float32(0.0))
+        return level
 
     def none(self) -> Mask:
         """Give a mask that is false for every lift."""
@@ -144,7 +168,11 @@ class Readings:
 
     def shows(self, signal: Signal, value: int) -> Mask:
         """Say for which lifts a signal's newest known value is this one."""
-        same: Mask = self[signal] == value
+        key = (signal, value)
+        same: Mask | None = self._worked.get(key)
+        if same is None:
+            same = self._worked[key] = self[signal] == value
+            same.flags.writeable = False
         return same
 
     def in_mode(self, modes: frozenset[ServiceMode]) -> Mask:
@@ -171,6 +199,10 @@ class Readings:
 
 def _none(now: Readings) -> Mask:
     return np.zeros(len(now), np.bool_)
+
+
+def _nothing(now: Readings) -> Floats:
+    return np.zeros(len(now), np.float32)
 
 
 def _rated_speed(now: Readings) -> Floats:
@@ -209,9 +241,13 @@ def readings_of(
         row = known.row[memory]
         match memory:
             case Remembered():
-                known.flag(memory)[:] = value
+                known.words[known.bit[memory] // WORD_BITS] |= (
+                    np.asarray(value, np.int64) << known.bit[memory] % WORD_BITS
+                )
             case Tally():
                 known.levels[row] = value
+                bit = known.bit[memory] + 1
+                known.words[bit // WORD_BITS] |= 1 << bit % WORD_BITS
             case Highest():
                 known.reached[row] = value
     return Readings(known, slice(0, lifts), lifts)

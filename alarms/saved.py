@@ -54,7 +54,7 @@ def pack(
     }
     counted = np.flatnonzero(known.levels)
     arrays |= {
-        "flags": np.packbits(known.flags),
+        "words": known.words.ravel(),
         "confirmed": np.packbits(confirmed),
         "counted": counted.astype(np.int64, copy=False),
         "levels": known.levels.ravel()[counted],
@@ -81,8 +81,8 @@ def unpack(data: bytes, made_for: Fit, known: Known, confirmed: NDArray[np.bool_
         if name.startswith("signal "):
             known.values[ROW[BY_NAME[name.removeprefix("signal ")]]] = _floats(array)
     known.codes[:] = arrays["codes"]
-    for kept, name in ((known.flags, "flags"), (confirmed, "confirmed")):
-        kept[:] = np.unpackbits(arrays[name], count=kept.size).reshape(kept.shape)
+    known.words[:] = arrays["words"].reshape(known.words.shape)
+    confirmed[:] = np.unpackbits(arrays["confirmed"], count=confirmed.size).reshape(confirmed.shape)
     known.levels.fill(0.0)
     known.stamps.fill(0)
     known.levels.ravel()[arrays["counted"]] = arrays["levels"]

@@ -11,7 +11,7 @@ from simulator.truth import Kind
 
 # What drifts, how far at most, after how many s a perfect observer can tell, how long it lasts (least, most).
 _DRIFTS: Final[dict[Kind, tuple[Drift, float, float, tuple[float, float]]]] = {
-    Kind.MOTOR_OVERHEATING: (Drift.MOTOR, 110.0, 1_200.0, (2 * 3600.0, 6 * 3600.0)),
+    Kind.MOTOR_OVERHEATING: (Drift.MOTOR, 110.0, 600.0, (2 * 3600.0, 6 * 3600.0)),
     Kind.MACHINE_ROOM_HOT: (Drift.ROOM, 28.0, 900.0, (3 * 3600.0, 8 * 3600.0)),
     Kind.BATTERY_WEAK: (Drift.BATTERY, 0.15, 0.0, (6 * 3600.0, 48 * 3600.0)),
     # The failures of the days before are behind it: it is half an hour to the 72 hours of EN 81-28.

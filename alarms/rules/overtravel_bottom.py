@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from alarms.features import outside_door_zone, standing
+from alarms.features import door_shut, outside_door_zone, standing
 from alarms.readings import Readings
 from alarms.rule import ATTENDED, Rule
 from lift.alarm import Priority
 from lift.batch import Mask
 from lift.codes import Code
-from lift.signals import CAR_HEIGHT
+from lift.signals import CAR_HEIGHT, SAFETY_CHAIN
 
 # EN 81-20 5.3.8.1: the unlocking zone reaches 0.20 m to either side of a landing.
 OVERTRAVEL_MIN: Final = 0.21
@@ -31,4 +31,5 @@ class OvertravelBottom(Rule):
 
     def holds(self, now: Readings) -> Mask:
         """Lower than the unlocking zone reaches."""
-        return standing(now) & outside_door_zone(now) & (now[CAR_HEIGHT] < -OVERTRAVEL_MIN)
+        stopped = standing(now) & outside_door_zone(now) & door_shut(now) & ~now.shows(SAFETY_CHAIN, 1)
+        return stopped & (now[CAR_HEIGHT] < -OVERTRAVEL_MIN)

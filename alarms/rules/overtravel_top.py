@@ -8,21 +8,21 @@ from __future__ import annotations
 
 from typing import Final
 
-from alarms.features import TOP_LANDING, outside_door_zone, standing
+from alarms.features import TOP_LANDING, door_shut, outside_door_zone, standing
 from alarms.readings import Readings
 from alarms.rule import ATTENDED, Rule
 from lift.alarm import Priority
 from lift.batch import Mask
 from lift.codes import Code
-from lift.signals import CAR_HEIGHT
+from lift.signals import CAR_HEIGHT, SAFETY_CHAIN
 
 # EN 81-20 5.2.5.7: buffers let the car travel some decimetres beyond; the final limit acts before they are reached.
 OVERTRAVEL_MIN: Final = 0.21
-OVERTRAVEL_MAX: Final = 0.8
+OVERTRAVEL_MAX: Final = 0.6
 
 
 class OvertravelTop(Rule):
-    """Standing outside the door zone, a little above the highest landing at which its door has opened."""
+    """Standing shut, a little above the highest landing at which its door has opened."""
 
     code = Code.OVERTRAVEL_TOP
     priority = Priority.EMERGENCY
@@ -33,4 +33,5 @@ class OvertravelTop(Rule):
     def holds(self, now: Readings) -> Mask:
         """Silent for a lift that has not been seen at its top landing: far above what is known is another landing."""
         beyond = now[CAR_HEIGHT] - now.highest(TOP_LANDING)
-        return standing(now) & outside_door_zone(now) & (beyond > OVERTRAVEL_MIN) & (beyond < OVERTRAVEL_MAX)
+        stopped = standing(now) & outside_door_zone(now) & door_shut(now) & ~now.shows(SAFETY_CHAIN, 1)
+        return stopped & (beyond > OVERTRAVEL_MIN) & (beyond < OVERTRAVEL_MAX)

@@ -64,7 +64,7 @@ FIRES: list[tuple[str, list[Step], list[str]]] = [
     ("landing_position_lost", [(0, 30, CREEPING)], ["raised 12"]),
     ("restart_prevented", [(0, 901, DOOR_OPEN)], ["raised 900"]),
     ("overtravel_top", [*TOP, (20, 40, BEYOND)], ["raised 25"]),
-    ("overtravel_bottom", [(0, 20, {**ABOVE, "car_height": -0.3})], ["raised 5"]),
+    ("overtravel_bottom", [(0, 20, {**BEYOND, "car_height": -0.3})], ["raised 5"]),
     ("door_open_running", [(0, 9, RIDE), (10, 20, {**RIDE, **OPEN})], ["raised 12"]),
     ("repeated_reversals", again(24, *TRY), ["raised 156"]),
     ("door_held", [(0, 130, DOOR_OPEN), (131, 140, SHUT_IN)], ["raised 120", "returned 136"]),
@@ -98,6 +98,7 @@ SILENT: list[tuple[str, str, list[Step]]] = [
     ("restart_prevented", "tries to close", again(30, (0, 59, DOOR_OPEN), (60, 61, {**DOOR_OPEN, **CLOSING}))),
     ("overtravel_top", "between two landings", [*TOP, (20, 60, {**BEYOND, "car_height": 28.0})]),
     ("overtravel_top", "a landing not seen before", [*TOP, (20, 60, {**BEYOND, "car_height": 33.0})]),
+    ("overtravel_top", "drifted off with an open door", [*TOP, (20, 60, {**BEYOND, **OPEN})]),
     ("overtravel_bottom", "in the door zone", [(0, 60, {**SHUT_IN, "car_height": -0.1})]),
     ("door_open_running", "levels with opening door", [(0, 60, {**RIDE, **OPEN, "car_speed": 0.7})]),
     ("repeated_reversals", "shuts each time", again(30, *CYCLE)),
@@ -151,7 +152,7 @@ def test_parked_car_is_no_entrapment_until_somebody_calls() -> None:
 
 
 def test_entrapment_is_confirmed_by_the_second_sign() -> None:
-    """First someone is seen in a standing car, then the button is pressed, then the controller reports it: one confirmation."""
+    """Someone is seen in a standing car, the button is pressed, the controller reports it: one confirmation."""
     stuck = {**NORMAL, **BETWEEN, **SHUT, **SOMEONE}
     steps: list[Step] = [
         (0, 59, stuck),
