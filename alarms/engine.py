@@ -33,7 +33,7 @@ from lift.batch import Batch, Floats, Ints, Mask, Slots
 from lift.errors import NotFound
 from lift.fleet import Fleet
 from lift.metrics import Metric, metric
-from lift.signals import ServiceMode, Signal
+from lift.signals import SIGNALS, ServiceMode, Signal
 
 _IN_ORDER: Final = attrgetter("at", "lift", "rule", "onset")
 # Two independent signs confirm a suspicion.
@@ -199,14 +199,21 @@ class Engine:
     def _merge(self, wave: Batch, here: Where) -> dict[Signal, Floats]:
         """Write what was reported over what was known and give it; what was not reported stays known."""
         self._newest[here] = wave.at
-        fresh: dict[Signal, Floats] = {}
-        for signal, column in wave.columns.items():
-            row = self._known.values[ROW[signal]]
-            values = column.astype(np.float32, copy=False)
+        # Column by column to be worked with, and as whole rows to be kept.
+        table = self._known.values[here]
+        columns = np.empty((len(SIGNALS), len(wave)), np.float32)
+        for signal, values in zip(SIGNALS, columns, strict=True):
+            reported = wave.columns.get(signal)
+            if reported is None:
+                values[:] = table[:, ROW[signal]]
+                continue
+            values[:] = reported
             missing = np.isnan(values)
-            values = np.where(missing, row[here], values) if missing.any() else values.view()
-            values.flags.writeable = False
-            row[here] = fresh[signal] = values
+            if missing.any():
+                np.copyto(values, table[:, ROW[signal]], where=missing)
+        columns.flags.writeable = False
+        self._known.values[here] = columns.T
+        fresh: dict[Signal, Floats] = dict(zip(SIGNALS, columns, strict=True))
         if wave.codes is not None:
             unsaid = wave.codes == code_sets.NOT_REPORTED
             codes = np.where(unsaid, self._known.codes[here], wave.codes) if unsaid.any() else wave.codes

@@ -30,11 +30,12 @@ WORD_BITS: Final = 62
 class Known:
     """What is known of every lift of a fleet, by slot.
 
-    `values` is float32 [signals x lifts], rows in the order of `SIGNALS`, NaN = never known; `codes` holds sets
+    `values` is float32 [lifts x signals], columns in the order of `SIGNALS`, NaN = never known; `codes` holds sets
     of active message codes (0 = none, or never known); `rated_speed` is in m/s, NaN = not in the register. Of
-    memories, `row` says which row is whose: `levels` and `stamps` (µs) of tallies, `reached` of heights, and `bit` which bit
-    of a lift's `words` [words x lifts]: whether a fact is true, whether what a tally counts is going on, and in the
-    bit after that whether its level means anything. Flags of one lift lie together, since lifts come in any order.
+    memories, `row` says which row is whose: `levels` and `stamps` (µs) of tallies, `reached` of heights, and `bit`
+    which bit of a lift's `words` [words x lifts]: whether a fact is true, whether what a tally counts is going on,
+    and in the bit after that whether its level means anything. What belongs to one lift lies together: lifts come in
+    any order, and each place in memory that must be looked up costs more than the sums.
     """
 
     values: NDArray[np.float32]
@@ -52,7 +53,7 @@ class Known:
         """Start out knowing nothing of that many lifts."""
         unknown = np.full(lifts, np.nan, np.float32)
         rated = unknown if rated_speed is None else np.where(rated_speed > 0, rated_speed, unknown)
-        values = np.full((len(SIGNALS), lifts), np.nan, np.float32)
+        values = np.full((lifts, len(SIGNALS)), np.nan, np.float32)
         return cls(values=values, codes=np.zeros(lifts, np.int64), rated_speed=rated)
 
     def remember(self, memories: Sequence[Memory]) -> None:
@@ -93,7 +94,7 @@ class Readings:
         """Give a signal's newest known values in its own unit; NaN = never known."""
         values = self._values.get(signal)
         if values is None:
-            values = self._values[signal] = self._look(self._known.values[ROW[signal]])
+            values = self._values[signal] = self._look(self._known.values[:, ROW[signal]])
         return values
 
     @property
@@ -233,7 +234,7 @@ def readings_of(
     """
     known = Known.nothing(lifts, rated_speed)
     for signal, values in columns.items():
-        known.values[ROW[signal]] = values
+        known.values[:, ROW[signal]] = values
     if codes is not None:
         known.codes = np.where(codes == code_sets.NOT_REPORTED, 0, codes)
     known.remember(list(memories or {}))

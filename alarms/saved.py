@@ -79,7 +79,7 @@ def unpack(data: bytes, made_for: Fit, known: Known, confirmed: NDArray[np.bool_
     known.values.fill(np.nan)
     for name, array in arrays.items():
         if name.startswith("signal "):
-            known.values[ROW[BY_NAME[name.removeprefix("signal ")]]] = _floats(array)
+            known.values[:, ROW[BY_NAME[name.removeprefix("signal ")]]] = _floats(array)
     known.codes[:] = arrays["codes"]
     known.words[:] = arrays["words"].reshape(known.words.shape)
     confirmed[:] = np.unpackbits(arrays["confirmed"], count=confirmed.size).reshape(confirmed.shape)
@@ -114,7 +114,7 @@ def _arrays(listed: list[tuple[str, str, int]], body: memoryview) -> Iterator[tu
 
 def _signals(known: Known) -> Iterator[tuple[Signal, _Array]]:
     for signal in SIGNALS:
-        values = known.values[ROW[signal]]
+        values = known.values[:, ROW[signal]]
         missing = np.isnan(values)
         if missing.all():
             continue

@@ -12,6 +12,8 @@ from lift.batch import Batch, Slots
 
 # A cut costs as much as judging this many lifts more.
 RUN_MIN: Final = 500
+# Two megabytes of signals: measured, smaller pieces cost more in calls than they save.
+PIECE_MAX: Final = 20_000
 
 
 class Waves:
@@ -25,7 +27,8 @@ class Waves:
         if not len(batch):
             return
         if self._each_once(batch.lift):
-            yield from _runs(batch)
+            for run in _runs(batch):
+                yield from _pieces(run)
             return
         order = np.lexsort((batch.at, batch.lift))
         lift = batch.lift[order]
@@ -34,7 +37,7 @@ class Waves:
         nth = np.arange(lift.size) - np.repeat(starts, counts)
         by_wave = order[np.argsort(nth, kind="stable")]
         for wave in np.split(by_wave, np.cumsum(np.bincount(nth))[:-1]):
-            yield batch.take(wave)
+            yield from _pieces(batch.take(wave))
 
     def _each_once(self, lift: Slots) -> bool:
         if bool((lift[1:] > lift[:-1]).all()):
@@ -54,13 +57,26 @@ def _runs(batch: Batch) -> Iterator[Batch]:
         yield batch
         return
     for first, last in zip([0, *gaps.tolist()], [*gaps.tolist(), len(batch)], strict=True):
-        yield Batch(
-            batch.names,
-            batch.lift[first:last],
-            batch.at[first:last],
-            {signal: values[first:last] for signal, values in batch.columns.items()},
-            None if batch.codes is None else batch.codes[first:last],
-        )
+        yield _part(batch, first, last)
+
+
+def _pieces(batch: Batch) -> Iterator[Batch]:
+    """Cut so that what is looked up of a piece's lifts stays in the processor's cache while all rules are asked."""
+    if len(batch) <= PIECE_MAX:
+        yield batch
+        return
+    for first in range(0, len(batch), PIECE_MAX):
+        yield _part(batch, first, first + PIECE_MAX)
+
+
+def _part(batch: Batch, first: int, last: int) -> Batch:
+    return Batch(
+        batch.names,
+        batch.lift[first:last],
+        batch.at[first:last],
+        {signal: values[first:last] for signal, values in batch.columns.items()},
+        None if batch.codes is None else batch.codes[first:last],
+    )
 
 
 def where(lift: Slots) -> Where:
