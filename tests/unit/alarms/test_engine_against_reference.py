@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -10,22 +11,34 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from alarms.engine import Engine
-from alarms.memory import Remembered
+from alarms.memory import Highest, Remembered, Tally
 from alarms.readings import Readings
 from alarms.rule import ATTENDED, Rule
 from lift.alarm import Priority, Transition
-from lift.batch import Mask
+from lift.batch import Floats, Mask
 from lift.codes import Code
-from lift.signals import ALARM_BUTTON, CAR_SPEED, DOOR_ZONE, PASSENGER
+from lift.signals import ALARM_BUTTON, CAR_HEIGHT, CAR_SPEED, DOOR_ZONE, PASSENGER
 from tests.unit.alarms.timeline import US, batch_for, make_fleet
 
 LIFTS = 3
 HALF_SECOND = US // 2
 
 Row: TypeAlias = dict[str, Any]
-Found: TypeAlias = tuple[str, str, str, int, int]
+Found: TypeAlias = tuple[str, str, str, int, int, float]
+
+# What, of which rule, since when, when, how sure.
+Told: TypeAlias = tuple[str, str, int, int, float]
 
 CALLED = Remembered("called", begins=lambda now: now.shows(ALARM_BUTTON, 1), ends=lambda now: now.shows(DOOR_ZONE, 1))
+
+
+ENTRIES = Tally("entries", counts=lambda now: now.shows(PASSENGER, 1), forgets_s=4.0, most=3.0)
+CALLS = Tally(
+    "calls",
+    counts=lambda now: now.remembers(CALLED) & now.shows(PASSENGER, 1),
+    resets=lambda now: now[CAR_SPEED] >= 2,
+)
+SUMMIT = Highest("summit", of=lambda now: now[CAR_HEIGHT])
 
 
 class Occupied(Rule):
@@ -76,6 +89,35 @@ class Called(Rule):
         return now.shows(PASSENGER, 1)
 
 
+class Busy(Rule):
+    """A tally that leaks and is bounded, one that is reset and rests on a fact, and the greatest height."""
+
+    priority, on_delay_s = Priority.LOW, 0.0
+
+    def holds(self, now: Readings) -> Mask:
+        """Often entered, or often called, or seldom as high."""
+        high: Mask = (now.highest(SUMMIT) >= 9) & (now[CAR_HEIGHT] < 1)
+        return (now.tally(ENTRIES) >= 2) | (now.tally(CALLS) >= 2) | high
+
+
+class Suspected(Rule):
+    """A suspicion with signs."""
+
+    priority, on_delay_s = Priority.LOW, 2.0
+
+    def holds(self, now: Readings) -> Mask:
+        """Occupied."""
+        return now.shows(PASSENGER, 1)
+
+    def signs(self, now: Readings) -> Mapping[str, Floats]:
+        """Occupied, called, reported."""
+        return {
+            "occupied": now.shows(PASSENGER, 1) * 0.5,
+            "called": now.remembers(CALLED) * 0.75,
+            "reported": now.reports(Code.POSITION_LOST) * 0.5,
+        }
+
+
 class Silent(Rule):
     """Silence."""
 
@@ -87,6 +129,8 @@ RULES: dict[str, Rule] = {
     "fast": Fast(),
     "reported": Reported(),
     "called": Called(),
+    "busy": Busy(),
+    "suspected": Suspected(),
     "silent": Silent(),
 }
 
@@ -102,20 +146,38 @@ class SlowRule:
     clears: Callable[[Row], bool]
     latching: bool = False
     bridged: int = 0
+    signs: Callable[[Row], list[float]] | None = None
     state: str = "normal"
+    confirmed: bool = False
     onset: int = 0
     since: int = 0
 
-    def until(self, moment: int, found: list[tuple[str, str, int, int]]) -> None:
+    def until(self, moment: int, known: Row, found: list[Told]) -> None:
         """Let a deadline up to a moment, included, pass."""
         if self.state == "pending" and max(self.onset + self.on_delay, self.since) <= moment:
-            self.state = "raised"
-            found.append(("raised", self.slug, self.onset, max(self.onset + self.on_delay, self.since)))
+            self.state, self.confirmed = "raised", False
+            at = max(self.onset + self.on_delay, self.since)
+            found.append(("raised", self.slug, self.onset, at, self.sure(known)))
+            self.confirm(at, known, found)
         elif self.state == "wavering" and self.since + self.bridged <= moment:
             self.state = "normal"
         elif self.state == "leaving" and self.since + self.off_delay <= moment:
             self.state = "latched" if self.latching else "normal"
-            found.append(("returned", self.slug, self.onset, self.since + self.off_delay))
+            found.append(("returned", self.slug, self.onset, self.since + self.off_delay, 1.0))
+
+    def sure(self, known: Row) -> float:
+        """Say how far to believe the signs."""
+        if self.signs is None:
+            return 1.0
+        return round(1.0 - math.prod(1.0 - sign for sign in self.signs(known)), 3)
+
+    def confirm(self, at: int, known: Row, found: list[Told]) -> None:
+        """Tell once when two signs are there."""
+        if self.signs is None or self.confirmed or self.state != "raised":
+            return
+        if sum(sign > 0 for sign in self.signs(known)) >= 2:
+            self.confirmed = True
+            found.append(("confirmed", self.slug, self.onset, at, self.sure(known)))
 
     def look(self, at: int, known: Row) -> None:
         """See whether the condition began or ended."""
@@ -147,6 +209,17 @@ def slow_rules() -> list[SlowRule]:
         now = speed(known)
         return attended(known) or (now is not None and now <= 1)
 
+    def busy(known: Row) -> bool:
+        high = known.get("summit", 0) >= 9 and known.get("car_height", 1) < 1
+        return bool(known.get("entries", 0) >= 2 or known.get("calls", 0) >= 2 or high)
+
+    def signs(known: Row) -> list[float]:
+        return [
+            0.5 * (known.get("passenger") == 1),
+            0.75 * bool(known.get("called")),
+            0.5 * (7 in known.get("message_codes", [])),
+        ]
+
     def simple(test: Callable[[Row], bool]) -> tuple[Callable[[Row], bool], Callable[[Row], bool]]:
         return test, lambda known: not test(known)
 
@@ -155,6 +228,8 @@ def slow_rules() -> list[SlowRule]:
         SlowRule("fast", 3 * US // 2, 0, fast, slow, latching=True),
         SlowRule("reported", 0, 0, *simple(lambda known: 7 in known.get("message_codes", []))),
         SlowRule("called", 4 * US, US, *simple(lambda known: bool(known.get("called"))), bridged=3 * US),
+        SlowRule("busy", 0, 0, *simple(busy)),
+        SlowRule("suspected", 2 * US, 0, *simple(lambda known: known.get("passenger") == 1), signs=signs),
     ]
 
 
@@ -166,33 +241,52 @@ class SlowLift:
     known: Row = field(default_factory=dict)
     newest: int | None = None
     silent_since: int | None = None
-    found: list[tuple[str, str, int, int]] = field(default_factory=list)
+    found: list[Told] = field(default_factory=list)
 
     def until(self, moment: int) -> None:
         """Let time pass up to a moment, included."""
         for rule in self.rules:
-            rule.until(moment, self.found)
+            rule.until(moment, self.known, self.found)
         if self.newest is not None and self.silent_since is None and self.newest + 6 * US <= moment:
             self.silent_since = self.newest
-            self.found.append(("raised", "silent", self.newest, self.newest + 6 * US))
+            self.found.append(("raised", "silent", self.newest, self.newest + 6 * US, 1.0))
 
     def reading(self, at: int, values: Row) -> None:
         """Apply one reading."""
         self.until(at - 1)
         if self.silent_since is not None:
-            self.found.append(("returned", "silent", self.silent_since, at))
+            self.found.append(("returned", "silent", self.silent_since, at, 1.0))
             self.silent_since = None
+        since = 0.0 if self.newest is None else (at - self.newest) / US
         self.newest = at
+        before = dict(self.known)
         self.known |= values
         if self.known.get("door_zone") == 1:
             self.known["called"] = False
         elif self.known.get("alarm_button") == 1:
             self.known["called"] = True
+        self.count(before, since)
         for rule in self.rules:
             rule.look(at, self.known)
             if rule.state == "wavering" and self.known.get("passenger") == 1:
                 rule.state = "normal"
         self.until(at)
+        for rule in self.rules:
+            rule.confirm(at, self.known, self.found)
+
+    def count(self, before: Row, since_s: float) -> None:
+        """Keep the tallies and the summit."""
+        known = self.known
+        inside, was_inside = known.get("passenger") == 1, before.get("passenger") == 1
+        left = max(0.0, before.get("entries", 0.0) - since_s / 4.0)
+        known["entries"] = min(3.0, left + 1.0) if inside and not was_inside else left
+        calling, was_calling = bool(known.get("called")) and inside, bool(before.get("calling"))
+        known["calls"] = before.get("calls", 0) + (calling and not was_calling)
+        known["calling"] = calling
+        if known.get("car_speed", 0) >= 2:
+            known["calls"] = 0
+        if "car_height" in known:
+            known["summit"] = max(known["car_height"], before.get("summit", -1e9))
 
 
 VALUES = st.fixed_dictionaries(
@@ -203,6 +297,7 @@ VALUES = st.fixed_dictionaries(
         "service_mode": st.sampled_from([1, 1, 1, 2, 4, 5]),
         "alarm_button": st.integers(0, 1),
         "door_zone": st.sampled_from([0, 0, 1]),
+        "car_height": st.sampled_from([0.0, 0.0, 10.0]),
         "message_codes": st.sampled_from([[], [7], [7, 11], [1]]),
     },
 )
@@ -219,13 +314,23 @@ def reference(histories: list[list[tuple[int, Row]]], end: int) -> list[Found]:
         for at, values in history:
             lift.reading(at, values)
         lift.until(end)
-        found += [(change, code, rule, onset, at) for change, rule, onset, at in lift.found]
+        found += [(change, code, rule, onset, at, sure) for change, rule, onset, at, sure in lift.found]
     return sorted(found)
 
 
 def flat(transitions: list[Transition]) -> list[Found]:
     """Say the same of the engine's transitions."""
-    return sorted((str(each.change), each.lift, each.rule, each.onset, each.at) for each in transitions)
+    return sorted(
+        (
+            str(each.change),
+            each.lift,
+            each.rule,
+            each.onset,
+            each.at,
+            1.0 if each.change == "returned" else each.confidence,
+        )
+        for each in transitions
+    )
 
 
 @settings(max_examples=100, deadline=None)
