@@ -77,7 +77,7 @@ class Watch:
         self._rules = {slug: rule.code for slug, rule in rules.items()}
         self._engine = Engine(self._fleet, rules)
         self._source = source
-        self._alarms: list[Raised] = []
+        self.alarms: list[Raised] = []
         self._truths: list[Truth] = []
         self._seen: dict[int, str] = {}
 
@@ -103,7 +103,7 @@ class Watch:
             signals = ""
             if transition.priority >= Priority.MEDIUM:
                 signals = tell(batch, self._fleet.slot(transition.lift))
-            self._alarms.append(
+            self.alarms.append(
                 Raised(
                     lift=transition.lift,
                     gateway=self._gateway[transition.lift],
@@ -133,7 +133,7 @@ class Watch:
         simulation = self._source.simulation
         self._truths += simulation.take_truth()
         return judge(
-            self._alarms,
+            self.alarms,
             [*self._truths, *simulation.standing_truth()],
             lift_days=len(self._fleet) * simulation.seconds / DAY_S,
             began=simulation.start,
