@@ -26,6 +26,7 @@ SECOND = 1_000_000
 START = 1_795_000_000 * SECOND
 TRAPPED = {"service_mode": 1, "car_status": 0, "car_speed": 0, "door_zone": 0, "door_closed": 1, "passenger": 1}
 FREE = {**TRAPPED, "door_zone": 1, "door_closed": 0, "passenger": 0}
+PARKED = {**FREE, "door_closed": 1}
 CREEPING = {**FREE, "car_status": 1, "car_speed": 0.5, "door_zone": 0}
 CODES = ("000001", "000002")
 REGISTER = Register(
@@ -163,7 +164,7 @@ def test_a_backlog_of_what_is_over_calls_nobody(city: City) -> None:
         city.report(TRAPPED, at=START + second * SECOND)
     city.report(FREE, at=START + 61 * SECOND)
     city.path.advance()
-    city.live(FREE, 20)
+    city.live(PARKED, 20)
     assert city.tickets == []
     assert "entrapment_between_landings" in city.alarms()
     assert city.alarms(standing=True) == []
@@ -238,7 +239,7 @@ def test_a_damaged_state_file_is_replaced_by_a_replay(city: City) -> None:
 
 def test_a_restart_does_not_cry_lost_contact(city: City) -> None:
     """Silence counts from when we listen again, not from when we stopped."""
-    city.live(FREE, 5)
+    city.live(PARKED, 5)
     city.path.save(city.state)
     city.clock.at += 3600 * SECOND
     city.crash()
