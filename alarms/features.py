@@ -46,7 +46,7 @@ from lift.signals import (
     DoorState,
 )
 
-__all__ = ["RELEVELLING_SPEED_MAX", "moving", "shared", "speed", "standing"]
+__all__ = ["RELEVELLING_SPEED_MAX", "load_wrong", "moving", "shared", "speed", "standing"]
 
 
 @shared
