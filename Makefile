@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LIFTWATCH := $(BIN)/liftwatch
 
-.PHONY: run test check format bench chaos openapi dashboards documents lock clean help
+.PHONY: run test check format bench evaluate chaos openapi dashboards documents lock clean help
 
 run: $(READY) ## start everything on this machine, with a simulated city
 	@$(LIFTWATCH) run
@@ -33,6 +33,9 @@ bench: $(READY) ## measure this machine against the recorded results
 
 chaos: $(READY) ## kill, cut and fill everything 200 times under load; prove that nothing is lost
 	@$(BIN)/python -m tests.chaos $(if $(seed),--seed $(seed)) $(if $(faults),--faults $(faults))
+
+evaluate: $(READY) ## judge every rule against a simulated city's truth
+	@$(LIFTWATCH) evaluate --lifts 2000 --hours 6 --fault-rate 50 --near-miss-rate 10
 
 openapi: $(READY) ## write docs/openapi.json anew
 	@$(LIFTWATCH) openapi

@@ -200,9 +200,8 @@ class _World:
         chance = np.random.default_rng(seed)
         self.columns: dict[Signal, Floats] = {signal: _random(signal, chance) for signal in SIGNALS}
         share = 0.05
-        self.codes: Ints = np.array(
-            [code_sets.pack([code for code in Code if chance.random() < share]) for _ in range(_LIFTS)], np.int64
-        )
+        bits = np.array([code_sets.bit(code) for code in Code], np.int64)
+        self.codes: Ints = (chance.random((_LIFTS, bits.size)) < share) @ bits
         self.memories: dict[Memory, Any] = {memory: _recalled(memory, chance) for memory in _memories(rule)}
         self.rated: Floats = chance.choice(np.array([np.nan, 1.0, 1.6, 2.5], np.float32), _LIFTS)
 
