@@ -169,7 +169,7 @@ ALARM_CALL: Final = Remembered(
 OPENED_HERE: Final = Remembered(
     "opened_here",
     begins=open_at_landing,
-    ends=lambda now: (moving(now) | now.shows(CAR_STATUS, 1)) & door_shut(now),
+    ends=lambda now: outside_door_zone(now) | ((moving(now) | now.shows(CAR_STATUS, 1)) & door_shut(now)),
 )
 
 # A door that a rescuer opens on a car standing between landings is not the car's own movement.

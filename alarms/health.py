@@ -82,7 +82,11 @@ ZONE_SAID_OUTSIDE: Final = Tally(
     counts=lambda now: now.shows(DOOR_ZONE, 0) & _state_open(now) & standing(now),
     resets=lambda now: now.shows(DOOR_ZONE, 1),
 )
-ZONE_SAID_INSIDE: Final = Tally("door_zone_said_inside", counts=moving, resets=lambda now: now.shows(DOOR_ZONE, 0))
+ZONE_SAID_INSIDE: Final = Tally(
+    "door_zone_said_inside",
+    counts=lambda now: moving(now) & now.shows(DOOR_ZONE, 1),
+    resets=lambda now: now.shows(DOOR_ZONE, 0),
+)
 
 
 @shared
@@ -113,8 +117,16 @@ PRESENCE_JUMPS: Final = Tally(
     forgets_s=300.0,
     most=8.0,
 )
-TRIPS_OCCUPIED: Final = Tally("trips_occupied", counts=moving, resets=lambda now: now.shows(PASSENGER, 0))
-TRIPS_EMPTY: Final = Tally("trips_empty", counts=moving, resets=lambda now: now.shows(PASSENGER, 1))
+TRIPS_OCCUPIED: Final = Tally(
+    "trips_occupied",
+    counts=lambda now: moving(now) & now.shows(PASSENGER, 1),
+    resets=lambda now: now.shows(PASSENGER, 0),
+)
+TRIPS_EMPTY: Final = Tally(
+    "trips_empty",
+    counts=lambda now: moving(now) & now.shows(PASSENGER, 0),
+    resets=lambda now: now.shows(PASSENGER, 1),
+)
 
 
 @shared

@@ -48,6 +48,8 @@ VISIT: list[Step] = [(0, 5, PARKED), (6, 9, DOOR_OPEN), (10, 12, SHUT_IN), (13, 
 CYCLE: list[Step] = [(0, 3, DOOR_OPEN), (4, 5, {**DOOR_OPEN, **CLOSING}), (6, 8, SHUT_IN), (9, 20, RIDE)]
 CLOSED_STUCK: list[Step] = [(a, b, {**values, "door_closed": 1}) for a, b, values in CYCLE]
 WEIGHED: list[Step] = [(a + 21, b + 21, {**values, **FULL}) for a, b, values in CYCLE]
+# A terminal that knows of speed and door and of nothing else.
+POOR: list[Step] = [(0, 3, {"door_closed": 0, "car_speed": 0.0}), (4, 9, {"door_closed": 1, "car_speed": 1.6})]
 SAG: list[Step] = [(0, 3, SHUT_IN), (4, 4, {**RIDE, "car_speed": -0.08}), (5, 15, RIDE)]
 CLEAN_START: list[Step] = [(0, 3, SHUT_IN), (4, 4, {**RIDE, "car_speed": 0.08}), (5, 15, RIDE)]
 BAD_STOP: list[Step] = [(0, 5, {**SHUT_IN, "levelling_error": 12.0}), (6, 15, RIDE)]
@@ -124,6 +126,8 @@ SILENT: list[tuple[str, str, list[Step]]] = [
     ("sensor_wrong_door_state", "the other is stuck", again(6, *CLOSED_STUCK)),
     ("sensor_wrong_door_zone", "sound", again(9, *CYCLE)),
     ("sensor_wrong_presence_stuck", "a busy lift", again(20, *CYCLE)),
+    ("sensor_wrong_presence_stuck", "no such sensor", again(60, *POOR)),
+    ("sensor_wrong_door_zone", "no such sensor", again(20, *POOR)),
     ("sensor_wrong_load", "presence is stuck", again(6, *CYCLE, *WEIGHED)),
     ("sensor_wrong_presence_flickers", "people come and go", again(9, *VISIT)),
     ("sensor_wrong_speed", "stands still", [(0, 90, {**SHUT_IN, **STILL, **AT_LANDING})]),

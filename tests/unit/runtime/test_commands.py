@@ -87,3 +87,13 @@ def test_a_person_is_added_for_a_role_that_exists(tmp_path: Path) -> None:
     firm = run("user", "add", "li", "--role", "firm", "--scope", "f-9", LIFTWATCH_DATA_DIR=str(tmp_path))
     assert firm.returncode == 2
     assert "f-9" in firm.stderr
+
+
+@pytest.mark.timeout(120)
+def test_rules_are_evaluated_from_the_command_line() -> None:
+    """The plan, every kind and every rule come out as JSON."""
+    asked = ["--lifts", "20", "--hours", "0.05", "--seed", "3", "--scenario", "demo", "--json"]
+    told = json.loads(run("evaluate", *asked).stdout)
+    assert told["plan"].startswith("--lifts 20 --hours 0.05 --seed 3")
+    assert told["kinds"]["entrapment_between_landings"]["true"] >= 1
+    assert told["rules"]["entrapment_between_landings"]["false"] == 0
