@@ -179,10 +179,14 @@ DOOR_OPEN_ON_THE_WAY: Final = Remembered(
     ends=lambda now: door_shut(now) | attended(now),
 )
 
-# The chain runs through the door contacts, so at a landing it opens at every stop; under way it must not.
+# The chain runs through the door contacts, so at a landing it opens at every stop; under way it must not. A car that
+# stands with an open door "outside the zone" is more often at a landing with a zone sensor that has failed.
 CHAIN_BROKEN_UNDER_WAY: Final = Remembered(
     "chain_broken_under_way",
-    begins=lambda now: now.shows(SAFETY_CHAIN, 0) & (outside_door_zone(now) | (moving(now) & beyond_levelling(now))),
+    begins=lambda now: (
+        now.shows(SAFETY_CHAIN, 0)
+        & ((outside_door_zone(now) & ~door_open(now)) | (moving(now) & beyond_levelling(now)))
+    ),
     ends=lambda now: now.shows(SAFETY_CHAIN, 1) | attended(now),
 )
 

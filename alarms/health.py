@@ -12,6 +12,7 @@ from typing import Final
 from alarms.memory import Remembered, Tally
 from alarms.motion import SPEED_KNOWN_FROM, moving, shared, speed, standing
 from alarms.readings import Readings
+from alarms.rule import ATTENDED
 from lift.batch import Mask
 from lift.signals import CAR_STATUS, DOOR_CLOSED, DOOR_STATE, DOOR_ZONE, LOAD, PASSENGER, DoorState
 
@@ -22,8 +23,7 @@ SOMEONE_LOAD_MIN: Final = 0.03
 
 _JUMPS_MAX: Final = 4.0
 _TRIPS_SAME_MAX: Final = 40.0
-_DENIALS_MAX: Final = 4.0
-_LOAD_DENIALS_MAX: Final = 8.0
+_DENIALS_MAX: Final = 8.0
 _CONTRADICTIONS_MAX: Final = 3.0
 _TRIPS_IN_ZONE_MAX: Final = 6.0
 
@@ -119,12 +119,13 @@ PRESENCE_JUMPS: Final = Tally(
 )
 TRIPS_OCCUPIED: Final = Tally(
     "trips_occupied",
-    counts=lambda now: moving(now) & now.shows(PASSENGER, 1),
+    # A mechanic rides to and fro for an hour.
+    counts=lambda now: moving(now) & now.shows(PASSENGER, 1) & ~now.in_mode(ATTENDED),
     resets=lambda now: now.shows(PASSENGER, 0),
 )
 TRIPS_EMPTY: Final = Tally(
     "trips_empty",
-    counts=lambda now: moving(now) & now.shows(PASSENGER, 0),
+    counts=lambda now: moving(now) & now.shows(PASSENGER, 0) & ~now.in_mode(ATTENDED),
     resets=lambda now: now.shows(PASSENGER, 1),
 )
 
@@ -179,7 +180,7 @@ def presence_wrong(now: Readings) -> Mask:
 @shared
 def load_wrong(now: Readings) -> Mask:
     """The load cell has no vote: it shows the same while people come and go."""
-    return (now.tally(NO_LOAD_DENIED) >= _LOAD_DENIALS_MAX) | (now.tally(LOAD_DENIED) >= _LOAD_DENIALS_MAX)
+    return (now.tally(NO_LOAD_DENIED) >= _DENIALS_MAX) | (now.tally(LOAD_DENIED) >= _DENIALS_MAX)
 
 
 # -------------------------------------------------------------------------------------------- speed

@@ -87,7 +87,7 @@ FIRES: list[tuple[str, list[Step], list[str]]] = [
     ("sensor_wrong_door_closed", again(4, *[(a, b, {**v, "door_closed": 1}) for a, b, v in CYCLE]), ["raised 42"]),
     ("sensor_wrong_door_state", again(4, *[(a, b, {**v, "door_state": 4}) for a, b, v in CYCLE]), ["raised 48"]),
     ("sensor_wrong_door_zone", again(4, *[(a, b, {**v, "door_zone": 0}) for a, b, v in CYCLE]), ["raised 42"]),
-    ("sensor_wrong_presence_stuck", again(5, *[(a, b, {**v, "load": 0.0}) for a, b, v in CYCLE]), ["raised 72"]),
+    ("sensor_wrong_presence_stuck", again(9, *[(a, b, {**v, "load": 0.0}) for a, b, v in CYCLE]), ["raised 156"]),
     ("sensor_wrong_load", again(9, *[(a, b, {**v, **NOBODY, **FULL}) for a, b, v in CYCLE]), ["raised 156"]),
     ("sensor_wrong_presence_flickers", again(5, (0, 1, PARKED), (2, 2, SHUT_IN)), ["raised 14"]),
     ("sensor_wrong_speed", [(0, 70, {**SHUT_IN, "car_speed": 0.04})], ["raised 60"]),
