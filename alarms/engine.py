@@ -24,7 +24,7 @@ from alarms import saved
 from alarms.learn import learn
 from alarms.memory import Memory, discover
 from alarms.phases import LATCHED, NEVER, NORMAL, RAISED, STANDS, Crossing, Phases
-from alarms.readings import ROW, Known, Probe, Readings, Where
+from alarms.readings import Known, Probe, Readings, Where
 from alarms.rule import Rule
 from alarms.waves import Waves, where
 from lift import codes as code_sets
@@ -168,7 +168,7 @@ class Engine:
         rule = self._rules[number]
         on = rule.holds(now)
         active = self._phases.active[number]
-        if not active and not on.any():
+        if not active and not np.count_nonzero(on):
             return
         if active and self._hysteresis[number]:
             stands = (self._phases.phase[number][here] & STANDS).astype(bool)
@@ -203,14 +203,10 @@ class Engine:
         table = self._known.values[here]
         columns = np.empty((len(SIGNALS), len(wave)), np.float32)
         for signal, values in zip(SIGNALS, columns, strict=True):
-            reported = wave.columns.get(signal)
-            if reported is None:
-                values[:] = table[:, ROW[signal]]
-                continue
-            values[:] = reported
-            missing = np.isnan(values)
-            if missing.any():
-                np.copyto(values, table[:, ROW[signal]], where=missing)
+            values[:] = wave.columns.get(signal, np.nan)
+        missing = np.isnan(columns)
+        for row in np.flatnonzero(np.logical_or.reduce(missing, axis=1)).tolist():
+            np.copyto(columns[row], table[:, row], where=missing[row])
         columns.flags.writeable = False
         self._known.values[here] = columns.T
         fresh: dict[Signal, Floats] = dict(zip(SIGNALS, columns, strict=True))

@@ -63,5 +63,5 @@ def _count(tally: Tally, known: Known, now: Readings, wave: Batch) -> None:
         word[begun] |= counted
     if tally.resets is not None:
         some = word & counted
-        if some.any():
+        if np.count_nonzero(some):
             word[(some != 0) & tally.resets(now)] ^= counted

@@ -152,7 +152,7 @@ class Readings:
     def _leaked(self, tally: Tally) -> Floats:
         bit = self._known.bit[tally] + 1
         at_all = self.words[bit // WORD_BITS] & (1 << bit % WORD_BITS)
-        if not at_all.any():
+        if not np.count_nonzero(at_all):
             return self.once(_nothing)
         row, some = self._known.row[tally], at_all.nonzero()[0]
         lifts = some + self._where.start if isinstance(self._where, slice) else self._where[some]
