@@ -20,6 +20,9 @@ DOOR_ZONE_M: Final = 0.20
 PERSON_KG: Final = 70.0
 # At the end of its way a slipping rope has the encoder off by this part of the height.
 ROPE_DRIFT: Final = 0.004
+# Multiples of it fall evenly between 0 and 1.
+_GOLDEN: Final = 0.6180339887
+_SPREAD_AGAIN: Final = 997.0
 # Three phases at 380 V and a power factor of 0.85.
 KWH_AN_AMPERE_SECOND: Final = 1.732 * 380.0 * 0.85 / 3.6e6
 # Warming and cooling of a hoisting motor: about ten minutes.
@@ -71,9 +74,10 @@ class Sensors:
         self._wear = wear
         self._lies: dict[Lie, dict[int, float]] = {lie: {} for lie in Lie}
         self._drifts: dict[Drift, dict[int, tuple[float, float]]] = {what: {} for what in Drift}
-        # Terminals call the desk by themselves well within the 72 hours of EN 81-28.
-        self._test_every_h: Floats = chance.uniform(24.0, 70.0, count)
-        self._tested_h: Floats = chance.uniform(0.0, 1.0, count) * self._test_every_h
+        # Terminals call the desk by themselves well within the 72 hours of EN 81-28, evenly spread over the hours.
+        spread = np.arange(count) * _GOLDEN % 1.0
+        self._test_every_h: Floats = 24.0 + 46.0 * spread
+        self._tested_h: Floats = (spread * _SPREAD_AGAIN % 1.0) * self._test_every_h
         self.room_c: Floats = np.full(1, 25.0)
 
     def lie(self, kind: Lie, slot: int, value: float) -> None:
