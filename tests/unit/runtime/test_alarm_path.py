@@ -331,24 +331,24 @@ def in_sight(city: City) -> int:
 def test_lifts_that_fall_silent_together_are_a_dead_gateway(city: City) -> None:
     """Nothing comes through it any more, so it is the gateway, also when no last will says so; also across a crash."""
     for _ in range(5):
-        city.live(FREE, 1)
-        city.live(FREE, 1, lift="000002")
+        city.live(PARKED, 1)
+        city.live(PARKED, 1, lift="000002")
     silence(city, 185)
     assert (kinds(city), in_sight(city), len(city.alarms())) == (["gateway_offline"], 0, 2)
     assert city.path.save(city.state)
     city.crash()
     silence(city, 2)
     assert (kinds(city), in_sight(city), len(city.alarms())) == (["gateway_offline"], 0, 2)
-    city.live(FREE, 180)
+    city.live(PARKED, 180)
     assert in_sight(city) == 0
-    city.live(FREE, 2)
+    city.live(PARKED, 2)
     assert (kinds(city), in_sight(city)) == ([], 1)
 
 
 def test_one_silent_lift_is_its_own(city: City) -> None:
     """The other behind the same gateway goes on reporting."""
-    city.live(FREE, 1)
-    city.live(FREE, 200, lift="000002")
+    city.live(PARKED, 1)
+    city.live(PARKED, 200, lift="000002")
     assert (kinds(city), city.alarms(standing=True), in_sight(city)) == ([], ["contact_lost"], 1)
 
 
@@ -394,15 +394,15 @@ def test_a_confirmation_waits_with_the_late_alarm_it_confirms(city: City) -> Non
 
 def test_a_shelf_ends_by_itself_across_a_crash(city: City) -> None:
     """Nobody needs to remember it: the path lets time pass at the desk, too."""
-    city.live(FREE, 1)
-    city.live(FREE, 200, lift="000002")
+    city.live(PARKED, 1)
+    city.live(PARKED, 200, lift="000002")
     with city.records.read() as tx:
         [alarm] = tx.alarms(standing=True)
     city.desk.shelve(alarm.key, by="Ann", minutes=1, reason="known")
     assert in_sight(city) == 0
     city.path.save(city.state)
     city.crash()
-    city.live(FREE, 62, lift="000002")
+    city.live(PARKED, 62, lift="000002")
     assert in_sight(city) == 1
     with city.records.read() as tx:
         assert "alarm.unshelved" in [event.kind for event in tx.feed(after=0)]
