@@ -20,6 +20,7 @@ import typer
 
 from lift.errors import Invalid, LiftError
 from runtime import settings as settings_module
+from runtime.score import score_app
 from runtime.settings import PREFIX, Settings
 from runtime.version import VERSION
 
@@ -37,6 +38,7 @@ app.add_typer(dashboards_app, name="dashboards")
 app.add_typer(user_app, name="user")
 app.add_typer(audit_app, name="audit")
 app.add_typer(simulate_app, name="simulate")
+app.add_typer(score_app, name="score")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 

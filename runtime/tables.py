@@ -45,7 +45,6 @@ class Table:
     clock: bool
     names: list[str]
     values: Floats
-    stamp_name: str
 
 
 def read_table(path: Path) -> Table:
@@ -73,7 +72,7 @@ def read_table(path: Path) -> Table:
         raise Invalid(str(path), "has no column of numbers beside the first, which is the time")
     times, clock = read_times(columns[0])
     names = [name for name, use in zip(header[1:], usable, strict=True) if use]
-    return Table(columns[0], times, clock, names, values[usable].T, header[0])
+    return Table(columns[0], times, clock, names, values[usable].T)
 
 
 def _rows(file: TextIO) -> Iterator[list[str]]:
