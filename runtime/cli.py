@@ -20,6 +20,7 @@ import typer
 
 from lift.errors import Invalid, LiftError
 from runtime import settings as settings_module
+from runtime.clusters import clusters_command
 from runtime.score import score_app
 from runtime.settings import PREFIX, Settings
 from runtime.version import VERSION
@@ -39,6 +40,7 @@ app.add_typer(user_app, name="user")
 app.add_typer(audit_app, name="audit")
 app.add_typer(simulate_app, name="simulate")
 app.add_typer(score_app, name="score")
+app.command("clusters")(clusters_command)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 

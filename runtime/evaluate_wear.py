@@ -1,0 +1,154 @@
+"""Evaluates condition monitoring: months of simulated trips, the fleet's monitor, and the truth about what wore."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Final
+
+import numpy as np
+import typer
+
+from alarms.condition.monitor import ConditionMonitor
+from lift.alarm import Change, Transition
+from lift.fleet import Fleet
+from lift.register import Lift
+from simulator.city import City, build_city
+from simulator.trips_for_months import Months, MonthsPlan, WearCase
+
+Progress = Callable[[float], None]
+
+DAY_US: Final = 86_400_000_000
+# A local midnight, the same for everybody who names the same seed.
+MIDNIGHT: Final = 1_763_913_600_000_000
+# A crew that comes for a fault has what wore in its hands; an alarm within two weeks of the fault is about it.
+AFTER_DAYS: Final = 14
+EARLY_DAYS: Final = 7.0
+
+
+@dataclass(slots=True)
+class WearScore:
+    """What became of each case of wear, by kind: days from the first alarm to the fault (None: no alarm before it).
+
+    `false` are maintenance alarms of lifts in which nothing wore.
+    """
+
+    lifts: int
+    days: int
+    seed: int
+    trips: int = 0
+    leads: dict[str, list[float | None]] = field(default_factory=dict)
+    false: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def cases(self) -> int:
+        """Count the cases whose fault came within the months."""
+        return sum(len(leads) for leads in self.leads.values())
+
+    def early(self, kind: str | None = None) -> float:
+        """Give the share of cases found at least 7 days before their fault."""
+        leads = [lead for name, some in self.leads.items() for lead in some if kind in {None, name}]
+        return sum(lead is not None and lead >= EARLY_DAYS for lead in leads) / max(len(leads), 1)
+
+    def false_a_thousand(self) -> float:
+        """Give false maintenance alarms per 1,000 lift-days."""
+        return 1_000.0 * len(self.false) / (self.lifts * self.days)
+
+    def told(self) -> dict[str, object]:
+        """Give the figures for a program."""
+        rows = {}
+        for kind, leads in sorted(self.leads.items()):
+            found = [lead for lead in leads if lead is not None]
+            quartiles = np.quantile(found, (0.1, 0.5, 0.9)).round(1).tolist() if found else []
+            rows[kind] = {"cases": len(leads), "found": len(found), "early": self.early(kind), "lead_days": quartiles}
+        return {
+            "lifts": self.lifts,
+            "days": self.days,
+            "seed": self.seed,
+            "trips": self.trips,
+            "cases": self.cases,
+            "early": self.early(),
+            "false_alarms": len(self.false),
+            "false_a_thousand_lift_days": self.false_a_thousand(),
+            "kinds": rows,
+        }
+
+
+def peers_of(lifts: Sequence[Lift]) -> list[int]:
+    """Number the groups of lifts of one make and model."""
+    numbers: dict[tuple[str, str], int] = {}
+    return [numbers.setdefault((lift.make, lift.model), len(numbers)) for lift in lifts]
+
+
+def evaluate_wear(
+    *,
+    lifts: int,
+    days: int,
+    seed: int,
+    wear: float = 8.0,
+    trips_a_day: int = 40,
+    progress: Progress = lambda _part: None,
+) -> WearScore:
+    """Live through months of trips and judge every maintenance alarm; `wear` times life's rates of wear."""
+    city = build_city(lifts=lifts, seed=seed)
+    fleet = Fleet(city.register.lifts)
+    monitor = ConditionMonitor(fleet, peers_of(city.register.lifts))
+    plan = MonthsPlan(lifts=lifts, days=days, seed=seed, start=MIDNIGHT, wear=wear, trips_a_day=trips_a_day)
+    months = Months(city, plan)
+    score = WearScore(lifts, days, seed)
+    raised: list[Transition] = []
+    for number, trips in enumerate(months):
+        score.trips += len(trips)
+        raised += [one for one in monitor.take(fleet.in_slots(trips)) if one.change is Change.RAISED]
+        progress((number + 1) / days)
+    raised += [one for one in monitor.advance(MIDNIGHT + (days + 1) * DAY_US) if one.change is Change.RAISED]
+    _judge(city, months.cases, raised, score)
+    return score
+
+
+def _judge(city: City, cases: Sequence[WearCase], raised: Sequence[Transition], score: WearScore) -> None:
+    of_lift: dict[str, list[Transition]] = {}
+    for one in raised:
+        of_lift.setdefault(one.lift, []).append(one)
+    explained: set[str] = set()
+    end = MIDNIGHT + score.days * DAY_US
+    for case in cases:
+        mine = of_lift.get(city.codes[case.slot], [])
+        about = [one for one in mine if case.began <= one.at <= case.fails + AFTER_DAYS * DAY_US]
+        explained |= {one.key for one in about}
+        if case.fails > end:
+            continue
+        before = [one.at for one in about if one.at <= case.fails]
+        lead = (case.fails - min(before)) / DAY_US if before else None
+        score.leads.setdefault(case.kind, []).append(lead)
+    score.false = [(one.lift, one.rule) for one in raised if one.key not in explained]
+
+
+def evaluate_wear_command(
+    lifts: Annotated[int, typer.Option(help="Size of the city.")] = 1000,
+    days: Annotated[int, typer.Option(help="How many days.")] = 150,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same figures.")] = 1,
+    wear: Annotated[float, typer.Option(help="Factor on life's rates of wear.")] = 8.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+) -> None:
+    """Say how long before its fault wear is found in months of simulated trips, and how often in vain."""
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    with Bar(console=Console(stderr=True), disable=as_json, transient=True) as bar:
+        task = bar.add_task("months of trips", total=1.0)
+        score = evaluate_wear(
+            lifts=lifts, days=days, seed=seed, wear=wear, progress=lambda part: bar.update(task, completed=part)
+        )
+    if as_json:
+        typer.echo(json.dumps(score.told()))
+        return
+    for kind, leads in sorted(score.leads.items()):
+        found = sorted(lead for lead in leads if lead is not None)
+        middle = f"{found[len(found) // 2]:.0f} days before" if found else "never"
+        typer.echo(f"{kind:16} {len(leads):4} cases, {score.early(kind):6.1%} at least 7 days early, half {middle}")
+    typer.echo(
+        f"{score.cases} cases, {score.early():.1%} at least 7 days early; {len(score.false)} false alarms in "
+        f"{lifts * days:,} lift-days = {score.false_a_thousand():.3f} per 1,000"
+    )
