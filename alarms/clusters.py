@@ -16,9 +16,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
-from lift.batch import Floats, Mask
+from lift.batch import Floats, Ints, Mask
 from lift.errors import Invalid
 from lift.register import Lift
 
@@ -101,7 +102,7 @@ def find_clusters(
     return sorted(found, key=lambda cluster: (cluster.q, cluster.p, -cluster.ratio, cluster.value))
 
 
-def _groups(kind: str, attribute: str, values: np.ndarray, had: Mask, lifts: Sequence[str]) -> list[Cluster]:  # type: ignore[type-arg]
+def _groups(kind: str, attribute: str, values: NDArray[np.object_], had: Mask, lifts: Sequence[str]) -> list[Cluster]:
     """Test each group of one attribute for one kind of fault against all lifts whose value is known."""
     known = values != ""
     names, group = np.unique(values[known].astype(str), return_inverse=True)
@@ -157,7 +158,7 @@ def _ratio(count: int, size: int, total: int, everybody: int) -> tuple[float, fl
     return float(low) / peers, count / size / peers, float(high) / peers
 
 
-def _prior(affected: Floats | np.ndarray, expected: Floats) -> float:  # type: ignore[type-arg]
+def _prior(affected: Ints, expected: Floats) -> float:
     """Give how many expected lifts a group's own count weighs against: moments of the gamma-Poisson mixture."""
     spread = float(((affected - expected) ** 2 - expected).sum())
     scale = float((expected**2).sum())
@@ -173,4 +174,3 @@ def _false_discovery_rates(p: Floats) -> Floats:
     rates = np.empty(len(p))
     rates[order] = np.minimum(np.minimum.accumulate(stepped[::-1])[::-1], 1.0)
     return rates
-

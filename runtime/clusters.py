@@ -53,8 +53,9 @@ def clusters_command(
         return
     for one in found:
         typer.echo(
-            f"{one.kind}: {one.attribute} {one.value}: {one.affected} of {one.lifts} lifts, {one.expected:.1f} expected; "
-            f"{one.ratio:.1f} times the peers ({one.ratio_low:.1f} to {one.ratio_high:.1f}), false discovery {one.q:.1g}"
+            f"{one.kind}: {one.attribute} {one.value}: {one.affected} of {one.lifts} lifts, "
+            f"{one.expected:.1f} expected; {one.ratio:.1f} times the peers "
+            f"({one.ratio_low:.1f} to {one.ratio_high:.1f}), false discovery {one.q:.1g}"
         )
     if not found:
         typer.echo(f"no group stands out among {len(lifts)} lifts and {len(faults)} faults of {days} days")

@@ -9,17 +9,13 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
 
+from lift.batch import Floats
 from lift.errors import Invalid
-
-if TYPE_CHECKING:
-    from click import Context
-
-    from lift.batch import Floats
 
 _SERIES: Final = "series"
 _AXES: Final = ("x", "y", "z")
@@ -30,7 +26,7 @@ _SAMPLED: Final = 4
 class _FileFirst(TyperGroup):
     """A group whose first word may be a file: then it is the series that are scored."""
 
-    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - its own click
         """Put the name of the usual command before a file or an option."""
         if args and args[0] not in self.commands and args[0] != "--help":
             args = [_SERIES, *args]
@@ -158,7 +154,8 @@ def _columns(names: list[str]) -> tuple[int, list[int]]:
         match = [
             at
             for at, name in enumerate(names)
-            if at != time and (name == axis or name.replace("-", "_").split("_")[-1] == axis or name in {"a" + axis, "acc" + axis})
+            if at != time
+            and (name == axis or name.replace("-", "_").split("_")[-1] == axis or name in {"a" + axis, "acc" + axis})
         ]
         found += match[:1]
     if len(found) < len(_AXES):

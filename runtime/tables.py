@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, TextIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lift.batch import Floats
 from lift.errors import Invalid
@@ -67,7 +68,7 @@ def read_table(path: Path) -> Table:
     columns = [[row[number].strip() if number < len(row) else "" for row in body] for number in range(width)]
     values = np.array([[_number(cell) for cell in column] for column in columns[1:]], np.float64)
     values = values.reshape(width - 1, len(body))
-    usable = np.isfinite(values).any(axis=1)
+    usable: NDArray[np.bool_] = np.asarray(np.isfinite(values).any(axis=1))
     if len(body) and not usable.any():
         raise Invalid(str(path), "has no column of numbers beside the first, which is the time")
     times, clock = read_times(columns[0])

@@ -1,9 +1,9 @@
 """Labelled series of many kinds: what a score of anomalies is tried on, with the truth beside it.
 
-Two sets of makers that share no base signal: one to develop on, one held out. Into each series 0 to 3 anomalies are put:
-a spike, a level shift, more or less noise, a changed period, missing cycles, a value stuck flat, a slow drift. Some
-series have irregular times, gaps, repeated times or several columns. The kinds are those that the public collections
-for streaming detection hold (NAB, the Yahoo S5 and UCR archives); not one value is taken from them.
+Two sets of makers that share no base signal: one to develop on, one held out. Up to three anomalies are put into each
+series: a spike, a level shift, more or less noise, a changed period, missing cycles, a value stuck flat, a slow drift.
+Some series have irregular times, gaps, repeated times or several columns. The kinds are those that the public
+collections for streaming detection hold (NAB, the Yahoo S5 and UCR archives); not one value is taken from them.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ _HOUR_S: Final = 3_600.0
 _DAY_S: Final = 86_400.0
 # Anomalies lie in the later part, as in the public collections: the first 15 % is for learning.
 _LEARN: Final = 0.25
+# Bursts of work and missing values: one row in a hundred; a repeated time in a fifth as many.
+_RARE: Final = 0.01
 
 
 class Change(StrEnum):
@@ -88,7 +90,7 @@ def _server(chance: Chance, rows: int) -> _Base:
     day = int(_DAY_S / _FIVE_MINUTES_S)
     height, phase = chance.uniform(0.0, 15.0), chance.uniform(0, day)
     noise = _walk(chance, rows, chance.uniform(0.2, 0.9), 2.0)
-    bursts = chance.random(rows) < 0.01
+    bursts = chance.random(rows) < _RARE
     noise += bursts * chance.exponential(5.0, rows)
 
     def signal(at: Floats) -> Floats:
@@ -212,7 +214,8 @@ def _chaos(chance: Chance, rows: int) -> _Base:
         track[row + 1] = track[row] + 0.2 * back / (1 + back**10) - 0.1 * track[row]
 
     def signal(at: Floats) -> Floats:
-        return np.interp(at + 400, np.arange(total), track)
+        found: Floats = np.interp(at + 400, np.arange(total), track)
+        return found
 
     noise = chance.normal(0.0, 0.01, rows)
     changes = (Change.NOISE, Change.STUCK, Change.SPIKE, Change.PERIOD, Change.SHIFT)
@@ -317,9 +320,7 @@ def _length(change: Change, base: _Base, chance: Chance) -> int:
             return int(chance.integers(60, 250))
 
 
-def _bend(
-    change: Change, base: _Base, onset: int, end: int, phase: Floats, chance: Chance
-) -> Callable[[Floats], None]:
+def _bend(change: Change, base: _Base, onset: int, end: int, phase: Floats, chance: Chance) -> Callable[[Floats], None]:
     """Bend time at once, or give what is to be done to the values afterwards."""
     sign = float(chance.choice([-1.0, 1.0]))
     size = base.scale * float(chance.uniform(1.5, 3.5))
@@ -361,8 +362,8 @@ def _times(base: _Base, rows: int, chance: Chance, values: Floats) -> Floats:
     habit = int(chance.integers(3))
     if habit == 1:
         times = times + base.step_s * chance.uniform(-0.3, 0.3, rows)
-        again: Whole = 1 + np.flatnonzero(chance.random(rows - 1) < 0.002)
+        again: Whole = 1 + np.flatnonzero(chance.random(rows - 1) < 0.2 * _RARE)
         times[again] = times[again - 1]
     if habit == 2:  # noqa: PLR2004 - the second habit
-        values[chance.random(values.shape) < 0.01] = np.nan
+        values[chance.random(values.shape) < _RARE] = np.nan
     return times

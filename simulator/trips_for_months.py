@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 
+from lift import signals as s
 from lift import trips as t
 from lift.batch import Batch
 from lift.errors import Invalid
@@ -25,7 +26,7 @@ from simulator.city import City
 from simulator.places import hourly
 from simulator.rates import LIFE, YEAR_S, Follows, Rate
 from simulator.sensors import CONTROLLER_ONLY, PERSON_KG, ROPE_DRIFT
-from simulator.simulation import CITY_ZONE_S, ROOM_C, ROOM_SWING_C, SECOND_US
+from simulator.simulation import ROOM_C, ROOM_SWING_C, SECOND_US
 from simulator.truth import WEAR, Kind
 from simulator.wear import CLOSE_SLOWER, DAY_S, DAYS, KNOCK, RAIL_M
 
@@ -42,7 +43,11 @@ _HOLIDAY: Final = 0.4
 _HOLIDAY_EVERY_DAYS: Final = 120
 _HOLIDAY_LASTS_DAYS: Final = 7
 _MAIN_SHARE: Final = 0.8
+# Of the trips, those on which nobody rides.
+_EMPTY: Final = 0.3
 _MOTOR_DEGREES: Final = 70.0
+# What a trip warms the motor for, with the trips that nobody rides.
+_RUN_S: Final = 21.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +186,7 @@ class Months:
         way, distance = np.sign(high - low), np.abs(high - low)
         limits = plant.speed[slots], plant.acceleration[slots], plant.jerk[slots]
         plan = motion.profile(distance, *limits)
-        people = np.minimum(chance.geometric(0.5, count) - (chance.random(count) < 0.3), plant.people_max[slots])
+        people = np.minimum(chance.geometric(0.5, count) - (chance.random(count) < _EMPTY), plant.people_max[slots])
         load = people * (PERSON_KG / plant.rated_kg[slots])
         outside = ROOM_C + _SEASON_C * np.sin(2 * np.pi * day / 365.0)
         room = outside + ROOM_SWING_C * np.sin(2.0 * np.pi * (hour - 9.0) / 24.0)
@@ -200,9 +205,9 @@ class Months:
             t.DOOR_CLOSING_TIME: np.floor(closing + chance.random(count)),
             t.DOOR_OPENING_TIME: np.floor(plant.open_s[slots] + chance.random(count)),
             t.DOOR_REVERSALS: chance.poisson(REVERSAL * 1.3, count).astype(np.float64),
-            t.LEVELLING_ERROR: error,
+            s.LEVELLING_ERROR: error,
             t.RELEVELLINGS: np.zeros(count),
-            t.LOAD: load,
+            s.LOAD: load,
             **self._motor(slots, hour, plan, load, room, bearing),
             **self._vibration(slots, np.stack([low, high]), plan, bearing, at),
         }
@@ -249,11 +254,11 @@ class Months:
         noise = 1.0 + 0.03 * chance.standard_normal(len(slots)) / np.sqrt(np.maximum(plan.duration, 1.0))
         busy = hourly()[plant.place[slots], np.minimum(hour, 23.0).astype(np.int64)]
         trips_an_hour = plant.riders[slots] * TRIPS_A_RIDER * self._use[slots] * busy / 24.0
-        heat = np.minimum(trips_an_hour * 12.0 / 3600.0 * np.exp(chance.normal(0.0, 0.25, len(slots))), 0.9)
+        heat = np.minimum(trips_an_hour * _RUN_S / 3600.0 * np.exp(chance.normal(0.0, 0.35, len(slots))), 0.9)
         return {
-            t.MOTOR_CURRENT: plant.current_a[slots] * effort * noise,
-            t.MOTOR_TEMPERATURE: room + 4.0 + (_MOTOR_DEGREES + 45.0 * bearing) * heat,
-            t.MACHINE_ROOM_TEMPERATURE: room + 8.0 * heat,
+            s.MOTOR_CURRENT: plant.current_a[slots] * effort * noise,
+            s.MOTOR_TEMPERATURE: room + 4.0 + (_MOTOR_DEGREES + 45.0 * bearing) * heat,
+            s.MACHINE_ROOM_TEMPERATURE: room + 8.0 * heat,
         }
 
     def _vibration(
@@ -269,7 +274,11 @@ class Months:
         running = plan.speed / plant.speed[slots] * np.sqrt(1.0 - 4.0 / 3.0 * ramp / plan.duration)
         level = self._rough[slots] * self._gain[slots] * running
         columns: dict[Signal, Floats] = {}
-        for signal, weight, knocks in ((t.VIBRATION_X, 0.8, 0.22), (t.VIBRATION_Y, 0.7, 0.18), (t.VIBRATION_Z, 1.0, 0.06)):
+        for signal, weight, knocks in (
+            (s.VIBRATION_X, 0.8, 0.22),
+            (s.VIBRATION_Y, 0.7, 0.18),
+            (s.VIBRATION_Z, 1.0, 0.06),
+        ):
             noise = 1.0 + 0.15 * chance.standard_normal(count) / np.sqrt(np.maximum(plan.duration, 1.0))
             base = level * weight * noise + 0.03 * bearing + 0.0016
             # A joint is met for two readings of the trip.
@@ -300,9 +309,13 @@ class Months:
         readings = np.maximum((last - first) / np.maximum(speed, 0.05), 0.0)
         seen = reached & (chance.random(len(slots)) < readings)
         # The largest of a few normal draws grows with the root of twice the logarithm of their number.
-        peak = 0.15 * np.sqrt(2.0 * np.log(np.maximum(readings, 1.0))) + 0.08 * chance.standard_normal(len(slots))
-        base = self._rough[slots] * self._gain[slots] * speed / plant.speed[slots] * (1.0 + peak)
+        peak = 0.15 * np.sqrt(2.0 * np.log(np.maximum(readings, 1.0)))
+        # Where in the band the readings of a second fall is chance, and they fall where the car is slower, too.
+        fallen = np.exp(chance.normal(-0.17, 0.2, len(slots)))
+        base = self._rough[slots] * self._gain[slots] * speed / plant.speed[slots] * (1.0 + peak) * fallen
         here = (self._joint_m[slots] >= edges[0]) & (self._joint_m[slots] < edges[1])
-        x, y = ((weight * base + knocks * joint * here + 0.03 * bearing + 0.0016) for weight, knocks in ((0.8, 0.22), (0.7, 0.18)))
+        x, y = (
+            (weight * base + knocks * joint * here + 0.03 * bearing + 0.0016)
+            for weight, knocks in ((0.8, 0.22), (0.7, 0.18))
+        )
         return np.where(seen, np.hypot(x, y), np.nan)
-

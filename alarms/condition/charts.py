@@ -126,7 +126,7 @@ class Charts:
             combined = np.sqrt(np.einsum("ijk,ijk->k", surprise, surprise))
         else:
             combined = surprise.max(axis=(0, 1))
-        likely = self._calibrate(combined, present.any(axis=0)) if self._calibrated else combined * 10.0
+        likely = self._calibrate(combined, np.logical_or.reduce(present)) if self._calibrated else combined * 10.0
         return self._once_an_excursion(likely)
 
     def _measure(self, values: Floats, present: Mask, cell: Ints, judges_day: Mask) -> Mask:
@@ -138,8 +138,8 @@ class Charts:
         off = x - average[1]
         average += np.maximum((2.0 / (SPANS + 1.0))[:, None, None], youngest) * present * (x - average)
         off_squared = off * off
-        variance += np.maximum((2.0 / (VARIANCE_SPANS + 1.0))[:, None, None], youngest) * present * (
-            off_squared - variance
+        variance += (
+            np.maximum((2.0 / (VARIANCE_SPANS + 1.0))[:, None, None], youngest) * present * (off_squared - variance)
         )
         step = (x - self._value) * (rows > 1)
         out[0] = x

@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from lift import signals as s
 from lift import trips as t
 from lift.alarm import Priority
 from lift.batch import Batch, Floats
@@ -60,12 +61,12 @@ def _reversals(trips: Batch, _speed: Floats) -> Floats:
 
 
 def _levelling(trips: Batch, _speed: Floats) -> Floats:
-    return np.abs(trips.column(t.LEVELLING_ERROR))
+    return np.abs(trips.column(s.LEVELLING_ERROR))
 
 
 def _overrun(trips: Batch, _speed: Floats) -> Floats:
     """Give by how much the car stops too far along its way, in mm: a brake that holds late."""
-    return trips.column(t.LEVELLING_ERROR) * np.sign(trips.column(t.DISTANCE))
+    return trips.column(s.LEVELLING_ERROR) * np.sign(trips.column(t.DISTANCE))
 
 
 def _relevellings(trips: Batch, _speed: Floats) -> Floats:
@@ -73,23 +74,23 @@ def _relevellings(trips: Batch, _speed: Floats) -> Floats:
 
 
 def _sideways(trips: Batch, _speed: Floats) -> Floats:
-    x, y = trips.column(t.VIBRATION_X), trips.column(t.VIBRATION_Y)
+    x, y = trips.column(s.VIBRATION_X), trips.column(s.VIBRATION_Y)
     both = np.where(np.isnan(x) | np.isnan(y), np.fmax(x, y), np.hypot(x, y))
     return _log(np.maximum(both, _LEAST_VIBRATION))
 
 
 def _vertical(trips: Batch, _speed: Floats) -> Floats:
-    return _log(np.maximum(trips.column(t.VIBRATION_Z), _LEAST_VIBRATION))
+    return _log(np.maximum(trips.column(s.VIBRATION_Z), _LEAST_VIBRATION))
 
 
 def _current(trips: Batch, _speed: Floats) -> Floats:
-    load = trips.column(t.LOAD)
+    load = trips.column(s.LOAD)
     imbalance = np.where(np.isnan(load), 0.0, np.abs(load - _BALANCE))
-    return _log(trips.column(t.MOTOR_CURRENT) / (1.0 + 1.5 * imbalance))
+    return _log(trips.column(s.MOTOR_CURRENT) / (1.0 + 1.5 * imbalance))
 
 
 def _warming(trips: Batch, _speed: Floats) -> Floats:
-    return trips.column(t.MOTOR_TEMPERATURE) - trips.column(t.MACHINE_ROOM_TEMPERATURE)
+    return np.subtract(trips.column(s.MOTOR_TEMPERATURE), trips.column(s.MACHINE_ROOM_TEMPERATURE))
 
 
 def _slowness(trips: Batch, speed: Floats) -> Floats:

@@ -14,6 +14,7 @@ import hashlib
 import struct
 import zlib
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -108,7 +109,7 @@ class ConditionMonitor:
         # The day that is the oldest open one once a trip has come, so that a batch is cut where days close.
         opens = (seen + ZONE_US - GRACE_US) // DAY_US
         edges = [0, *(1 + np.flatnonzero(np.diff(opens))).tolist(), len(trips)]
-        for start, end in zip(edges, edges[1:], strict=False):
+        for start, end in pairwise(edges):
             found += self._close_until(int(opens[start]))
             self._add(trips.take(np.arange(start, end)))
         self._newest = int(seen[-1])
@@ -129,7 +130,7 @@ class ConditionMonitor:
             trips, day = trips.take(good), day[good]
         speed = self._fleet.rated_speed[trips.lift].astype(np.float64)
         values = [feature.of(trips, speed) for feature in FEATURES]
-        values.append(self._off_height(trips, day))
+        values.append(self._off_height(trips))
         for parity in (0, 1):
             here = np.flatnonzero(day % 2 == parity)
             if len(here):
@@ -147,7 +148,7 @@ class ConditionMonitor:
             sums[number, lifts] += np.bincount(at, steps, minlength=len(lifts)).astype(np.int64)
             counts[number, lifts] += np.bincount(at, known, minlength=len(lifts)).astype(np.uint16)
 
-    def _off_height(self, trips: Batch, day: Ints) -> Floats:
+    def _off_height(self, trips: Batch) -> Floats:
         """Give how far distances stray from the heights of the landings as first met, as a share of the height."""
         start, goal = trips.column(t.FROM_LANDING), trips.column(t.TO_LANDING)
         up = start == MAIN_LANDING
@@ -210,7 +211,7 @@ class ConditionMonitor:
         squares += off * np.where(learns, value - mean, 0.0)
 
     def _of_peers(self, strays: Floats, own: Floats) -> tuple[Floats, Floats]:
-        """Give what the peers of each lift stray by today, and their usual spread; medians, so that few sick ones do not count."""
+        """Give what each lift's peers stray by today, and their usual spread, as medians: a few sick ones do not count."""
         common, usual = np.zeros_like(strays), np.zeros_like(own)
         everybody = self._medians(strays), self._medians(own)
         for group in self._groups:
@@ -257,7 +258,7 @@ class ConditionMonitor:
         beyond[:] = np.where(sick, np.minimum(beyond + 1, 250), 0)
         found: list[Transition] = []
         for number, rule in enumerate(_RULES):
-            mine = _RULE_OF == number
+            mine = number == _RULE_OF
             onset = state["onset"][number]
             raised = np.flatnonzero((beyond[mine] >= DAYS_BEYOND).any(axis=0) & (onset == _NEVER))
             returned = np.flatnonzero(well[mine].all(axis=0) & (onset != _NEVER))
@@ -266,8 +267,9 @@ class ConditionMonitor:
             for slot in raised.tolist():
                 evidence = tuple(ALL[sign].name for sign in signs.tolist() if beyond[sign, slot] >= DAYS_BEYOND)
                 found.append(self._transition(Change.RAISED, rule, slot, int(onset[slot]), at, evidence))
-            for slot in returned.tolist():
-                found.append(self._transition(Change.RETURNED, rule, slot, int(onset[slot]), at, ()))
+            found += [
+                self._transition(Change.RETURNED, rule, slot, int(onset[slot]), at, ()) for slot in returned.tolist()
+            ]
             onset[returned] = _NEVER
         return sorted(found, key=lambda one: (one.lift, one.rule))
 
@@ -290,11 +292,11 @@ class ConditionMonitor:
     # ---------------------------------------------------------------------------------------- people
 
     def renew(self, lift: str, rule: str) -> bool:
-        """Begin a new baseline for what a rule watches, after a part was replaced or adjusted; False for a lift unknown."""
+        """Begin a new baseline for what a rule watches, after a part was replaced or adjusted; False: no such lift."""
         slot = self._fleet.slot(lift)
         if slot < 0 or rule not in RULES:
             return False
-        mine = _RULE_OF == _RULES.index(rule)
+        mine = _RULES.index(rule) == _RULE_OF
         for name in ("days", "mean", "squares", "average", "weight", "beyond"):
             self._state[name][mine, slot] = 0
         if rule == ALL[-1].rule:

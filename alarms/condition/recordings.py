@@ -10,6 +10,7 @@ for two seconds, since ISO 18738-1 measures there too and acceleration hides the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -38,7 +39,7 @@ _TINY: Final = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class TripFeatures:
-    """One trip: where it starts (in the time of its file), how long it lasts (s), +1, -1 or 0 (unknown) and features."""
+    """One trip: start in the time of its file, duration in s, direction (+1, -1, 0 = unknown) and features."""
 
     start: float
     duration: float
@@ -84,7 +85,7 @@ def _uninterrupted(time: Floats, rate: float) -> list[tuple[int, int]]:
     cuts = 1 + np.flatnonzero(np.diff(time) > max(1.0, 20.0 / rate))
     edges = [0, *cuts.tolist(), len(time)]
     least = max(RATE_LEAST_HZ, TRIP_LEAST_S * rate)
-    pieces = [(a, b) for a, b in zip(edges, edges[1:], strict=False) if b - a >= least]
+    pieces = [(a, b) for a, b in pairwise(edges) if b - a >= least]
     return pieces or [(0, len(time))]
 
 
