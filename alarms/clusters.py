@@ -12,7 +12,7 @@ one unlucky lift does not head the list.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -86,63 +86,84 @@ def find_clusters(
         if code in slot:
             had.setdefault(kind, np.zeros(len(lifts), np.bool_))[slot[code]] = True
     tested = [
-        cluster
+        test
         for kind, mask in sorted(had.items())
         for attribute, values in attributes.items()
-        for cluster in _groups(kind, attribute, np.asarray(values, dtype=object), mask, lifts)
+        for test in _tests(kind, attribute, np.asarray(values, dtype=object), mask)
     ]
     if not tested:
         return []
-    quotas = _false_discovery_rates(np.array([cluster.p for cluster in tested]))
+    rates = _false_discovery_rates(np.array([test.p for test in tested]))
     found = [
-        replace(cluster, q=float(q))
-        for cluster, q in zip(tested, quotas, strict=True)
-        if q <= false_discoveries and cluster.affected >= AFFECTED_LEAST
+        _cluster(test, float(rate), lifts)
+        for test, rate in zip(tested, rates, strict=True)
+        if rate <= false_discoveries and test.affected >= AFFECTED_LEAST
     ]
     return sorted(found, key=lambda cluster: (cluster.q, cluster.p, -cluster.ratio, cluster.value))
 
 
-def _groups(kind: str, attribute: str, values: NDArray[np.object_], had: Mask, lifts: Sequence[str]) -> list[Cluster]:
+@dataclass(frozen=True, slots=True)
+class _Test:
+    """One group of one attribute and one kind of fault; `total` of `everybody` had it. `sick` are slots."""
+
+    kind: str
+    attribute: str
+    value: str
+    lifts: int
+    affected: int
+    total: int
+    everybody: int
+    prior: float
+    p: float
+    sick: Ints
+
+
+def _tests(kind: str, attribute: str, values: NDArray[np.object_], had: Mask) -> list[_Test]:
     """Test each group of one attribute for one kind of fault against all lifts whose value is known."""
-    known = values != ""
+    known = np.flatnonzero(values != "")
     names, group = np.unique(values[known].astype(str), return_inverse=True)
     sizes = np.bincount(group, minlength=len(names))
     affected = np.bincount(group, had[known], minlength=len(names)).astype(np.int64)
-    everybody, total = int(known.sum()), int(had[known].sum())
-    codes = np.asarray(lifts, dtype=object)[known]
+    everybody, total = len(known), int(had[known].sum())
     prior = _prior(affected, sizes * (total / max(everybody, 1)))
-    clusters = []
-    for number, name in enumerate(names.tolist()):
-        size, count = int(sizes[number]), int(affected[number])
-        if size < LIFTS_LEAST or size == everybody:
-            continue
-        expected = size * total / everybody
-        low, ratio, high = _ratio(count, size, total, everybody)
-        sick = (group == number) & had[known]
-        clusters.append(
-            Cluster(
-                kind=kind,
-                attribute=attribute,
-                value=name,
-                lifts=size,
-                affected=count,
-                expected=expected,
-                ratio=ratio,
-                ratio_low=low,
-                ratio_high=high,
-                shrunken=(count + prior) / (expected + prior),
-                p=_mid_p(count, size, total, everybody),
-                q=1.0,
-                members=tuple(codes[sick].tolist()),
-            )
+    # Half of what is exactly as likely counts.
+    law = stats.hypergeom(everybody, total, sizes)
+    p = np.minimum(law.sf(affected) + 0.5 * law.pmf(affected), 1.0)
+    return [
+        _Test(
+            kind,
+            attribute,
+            str(names[number]),
+            int(sizes[number]),
+            int(affected[number]),
+            total,
+            everybody,
+            prior,
+            float(p[number]),
+            known[(group == number) & had[known]],
         )
-    return clusters
+        for number in np.flatnonzero((sizes >= LIFTS_LEAST) & (sizes < everybody)).tolist()
+    ]
 
 
-def _mid_p(count: int, size: int, total: int, everybody: int) -> float:
-    """Give the chance of so many affected lifts or more in the group, half of "so many" itself."""
-    law = stats.hypergeom(everybody, total, size)
-    return float(min(1.0, law.sf(count) + 0.5 * law.pmf(count)))
+def _cluster(test: _Test, q: float, lifts: Sequence[str]) -> Cluster:
+    expected = test.lifts * test.total / test.everybody
+    low, ratio, high = _ratio(test.affected, test.lifts, test.total, test.everybody)
+    return Cluster(
+        kind=test.kind,
+        attribute=test.attribute,
+        value=test.value,
+        lifts=test.lifts,
+        affected=test.affected,
+        expected=expected,
+        ratio=ratio,
+        ratio_low=low,
+        ratio_high=high,
+        shrunken=(test.affected + test.prior) / (expected + test.prior),
+        p=test.p,
+        q=q,
+        members=tuple(lifts[slot] for slot in test.sick.tolist()),
+    )
 
 
 def _ratio(count: int, size: int, total: int, everybody: int) -> tuple[float, float, float]:
@@ -151,11 +172,16 @@ def _ratio(count: int, size: int, total: int, everybody: int) -> tuple[float, fl
     # Half a lift more among the peers keeps a ratio finite where none of them had it.
     peers = (rest + 0.5) / (others + 1.0)
     tail = 0.5 * (1.0 - _BOUND)
-    low = 0.5 * (stats.beta.ppf(tail, count, size - count + 1) if count else 0.0)
-    low += 0.5 * float(stats.beta.ppf(tail, count + 1, size - count)) if count < size else 0.5
-    high = 0.5 * (stats.beta.ppf(1 - tail, count + 1, size - count) if count < size else 1.0)
-    high += 0.5 * float(stats.beta.ppf(1 - tail, count, size - count + 1)) if count else 0.0
+    # Mid-p bounds lie between those that count all of what is exactly as likely and those that count none.
+    low = np.mean([_share_at(tail, count, size - count + 1), _share_at(tail, count + 1, size - count)])
+    high = np.mean([_share_at(1.0 - tail, count, size - count + 1), _share_at(1.0 - tail, count + 1, size - count)])
     return float(low) / peers, count / size / peers, float(high) / peers
+
+
+def _share_at(part: float, hits: int, misses: int) -> float:
+    if hits <= 0:
+        return 0.0
+    return float(stats.beta.ppf(part, hits, misses)) if misses > 0 else 1.0
 
 
 def _prior(affected: Ints, expected: Floats) -> float:

@@ -195,7 +195,8 @@ class Charts:
         begun = self._age > 1
         width = np.where(begun, high - low, 0.0)
         over = np.where(begun & valid, np.maximum(np.maximum(now - high, low - now), 0.0), 0.0)
-        relative = np.where(width > 0, over / np.where(width > 0, width, 1.0), over > 0)
+        # A range of no width is left by as much as can be said: its whole width, once.
+        relative = np.where(width > 0, over / np.maximum(np.maximum(width, 1e-3 * over), _TINY), over > 0)
         np.copyto(high, np.maximum(high, now), where=valid)
         np.copyto(low, np.minimum(low, now), where=valid)
         closer = FADE * np.subtract(high, low, out=np.zeros_like(high), where=valid)

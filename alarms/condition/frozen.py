@@ -20,7 +20,7 @@ ALIKE_ROWS: Final = 32.0
 # Of the clean rows, the part that makes mean and covariance; the rest says how far good rows stray from them.
 FIT_PART: Final = 0.7
 # -log10 of the tail probability that makes an alarm: the tail is drawn out far beyond the clean rows.
-BAR_MANY: Final = 8.0
+BAR_MANY: Final = 5.0
 BAR_ONE: Final = 16.0
 _TAIL: Final = 0.02
 _LEAST: Final = 1e-9

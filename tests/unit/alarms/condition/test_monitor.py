@@ -1,0 +1,151 @@
+"""The condition monitor: wear is found early, what befalls all lifts is not, and time alone decides."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alarms.condition.features import FEATURES, RULES
+from alarms.condition.monitor import BASELINE_DAYS, DAY_US, ConditionMonitor
+from lift.alarm import Change, Transition
+from lift.batch import Batch, concat
+from lift.errors import Invalid
+from lift.fleet import Fleet
+from lift.trips import DOOR_CLOSING_TIME
+from runtime.evaluate_wear import MIDNIGHT, evaluate_wear, peers_of
+from simulator.city import build_city
+from simulator.trips_for_months import Months, MonthsPlan
+
+CITY = build_city(lifts=40, seed=3)
+FLEET = Fleet(CITY.register.lifts)
+DAYS = 40
+
+
+def months(*, wear: float = 0.0) -> list[Batch]:
+    """Give some weeks of trips, a batch a day."""
+    plan = MonthsPlan(lifts=40, days=DAYS, seed=5, start=MIDNIGHT, wear=wear, trips_a_day=12)
+    return [FLEET.in_slots(day) for day in Months(CITY, plan)]
+
+
+HEALTHY = months()
+
+
+def slower(day: int, trips: Batch, lifts: range, seconds_a_day: float) -> Batch:
+    """Let the doors of some lifts close slower day by day, from the end of the baseline."""
+    worn = np.isin(trips.lift, lifts) * seconds_a_day * max(0, day - BASELINE_DAYS - 2)
+    closing = trips.columns[DOOR_CLOSING_TIME] + worn.astype(np.float32)
+    return Batch(trips.names, trips.lift, trips.at, {**trips.columns, DOOR_CLOSING_TIME: closing})
+
+
+def watch(days: list[Batch]) -> tuple[ConditionMonitor, list[Transition]]:
+    """Give a monitor and what it says of these days."""
+    monitor = ConditionMonitor(FLEET)
+    return monitor, [found for day in days for found in monitor.take(day)]
+
+
+def test_a_worn_door_is_found_and_named() -> None:
+    """One lift's door closes 0.1 s slower each day: one alarm, for that lift, under the door's name, with its sign."""
+    _, found = watch([slower(n, day, range(7, 8), 0.1) for n, day in enumerate(HEALTHY)])
+    assert [(one.change, one.lift, one.rule) for one in found] == [
+        (Change.RAISED, CITY.codes[7], "door_closing_slower")
+    ]
+    assert found[0].evidence == ("door closing time",)
+    assert found[0].at < MIDNIGHT + (BASELINE_DAYS + 14) * DAY_US
+    assert found[0].onset < found[0].at
+
+
+def test_what_befalls_all_lifts_is_no_wear() -> None:
+    """A cold spell slows every door alike: no alarm."""
+    assert watch([slower(n, day, range(40), 0.1) for n, day in enumerate(HEALTHY)])[1] == []
+
+
+def test_a_mended_part_ends_the_alarm() -> None:
+    """After the door is as it was, the alarm returns under the same key."""
+    worn = [slower(n, day, range(7, 8), 0.15) if n < 30 else day for n, day in enumerate(HEALTHY)]
+    found = watch(worn)[1]
+    assert [one.change for one in found] == [Change.RAISED, Change.RETURNED]
+    assert found[0].key == found[1].key
+
+
+def test_a_renewed_baseline_learns_again() -> None:
+    """After a renewal what a lift does is what it is compared with, and nothing is raised while it learns."""
+    monitor = ConditionMonitor(FLEET)
+    for day in HEALTHY[:20]:
+        monitor.take(day)
+    assert monitor.renew(CITY.codes[7], "door_closing_slower")
+    assert not monitor.renew("no such lift", "door_closing_slower")
+    late = [slower(BASELINE_DAYS + 12, day, range(7, 8), 0.1) for day in HEALTHY[20:]]
+    assert [found for day in late for found in monitor.take(day)] == []
+
+
+@settings(max_examples=12, deadline=None)
+@given(cuts=st.lists(st.integers(0, sum(len(day) for day in HEALTHY)), max_size=12), split=st.integers(0, 12))
+def test_the_cut_into_batches_does_not_matter(cuts: list[int], split: int) -> None:
+    """However trips are cut, and with a save and restore between any two batches, the same comes out, byte for byte."""
+    days = [slower(n, day, range(3, 9), 0.08) for n, day in enumerate(HEALTHY)]
+    reference, expected = watch(days)
+    whole = concat(days)
+    edges = sorted({0, *cuts, len(whole)})
+    monitor = ConditionMonitor(FLEET)
+    found: list[Transition] = []
+    for number, (start, end) in enumerate(pairwise(edges)):
+        if number == split:
+            again = ConditionMonitor(FLEET)
+            again.restore(monitor.save())
+            monitor = again
+        found += monitor.take(whole.take(np.arange(start, end)))
+    assert found == expected
+    assert monitor.save() == reference.save()
+
+
+def test_days_close_by_the_clock_too() -> None:
+    """`advance` closes a day that no later trip has closed; a trip that comes after is late."""
+    monitor = ConditionMonitor(FLEET)
+    monitor.take(HEALTHY[0])
+    monitor.advance(MIDNIGHT + 3 * DAY_US)
+    monitor.take(HEALTHY[0])
+    assert monitor.late == len(HEALTHY[0])
+
+
+def test_missing_signals_raise_nothing() -> None:
+    """A lift whose terminal tells nothing but that it moved is never in alarm."""
+    bare = [Batch(day.names, day.lift, day.at) for day in HEALTHY]
+    assert watch(bare)[1] == []
+
+
+@pytest.mark.parametrize("harm", ["cut", "flip", "other lifts", "nothing"])
+def test_a_state_that_does_not_fit_is_refused(harm: str) -> None:
+    """A damaged state, or one of other lifts, changes nothing."""
+    saved = watch(HEALTHY[:3])[0].save()
+    data = {"cut": saved[:-5], "flip": saved[:-1] + bytes([saved[-1] ^ 1]), "other lifts": saved, "nothing": b""}[harm]
+    monitor = ConditionMonitor(Fleet(CITY.register.lifts[:39]) if harm == "other lifts" else FLEET)
+    before = monitor.save()
+    with pytest.raises(Invalid):
+        monitor.restore(data)
+    assert monitor.save() == before
+
+
+def test_state_stays_within_its_bound() -> None:
+    """At most 3 kB a lift, whatever came."""
+    assert watch(HEALTHY)[0].bytes_held() <= 3_000 * len(FLEET)
+
+
+def test_every_feature_has_a_rule_and_every_rule_a_runbook() -> None:
+    """Whoever gets a maintenance alarm finds a page that says what to do."""
+    assert {feature.rule for feature in FEATURES} <= set(RULES)
+    lacking = [rule for rule in RULES if not (Path("docs/runbooks") / f"{rule}.md").is_file()]
+    assert not lacking
+
+
+def test_wear_is_found_a_week_before_its_fault() -> None:
+    """In months of simulated trips, with their seasons and traps: most cases early, hardly an alarm in vain."""
+    score = evaluate_wear(lifts=120, days=90, seed=31, wear=12.0, trips_a_day=15)
+    assert score.cases >= 10
+    assert score.early() >= 0.8
+    assert score.false_a_thousand() <= 1.0
+    assert len(peers_of(CITY.register.lifts)) == len(FLEET)
