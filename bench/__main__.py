@@ -18,7 +18,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from bench import engine, gateway, latency, path, ride, simulate, store
+from bench import condition, engine, gateway, latency, path, ride, simulate, store
 
 RESULTS = Path(__file__).parent / "results"
 BAR_READINGS_A_SECOND = 330_000
@@ -75,6 +75,7 @@ CASES: dict[str, Callable[[bool], dict[str, Any]]] = {
     "latency": run_latency,
     "engine": engine.run,
     "simulate": simulate.run,
+    "condition": condition.run,
     "gateway": gateway.run,
     "ride": ride.run,
     "store": store.run,

@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+from scipy.signal import lfilter
 
 from lift.batch import Floats, Ints, Mask
 
@@ -48,6 +49,7 @@ _CELL_MEMORY: Final = 48.0
 _ROBUST: Final = 4.0
 _CYCLES: Final = 3
 _TINY: Final = 1e-30
+_FAR: Final = 1e300
 
 STATISTICS: Final = (
     "value",
@@ -91,7 +93,11 @@ class Charts:
         count = len(STATISTICS)
         self._used: Mask = np.array([name not in without for name in STATISTICS])[:, None, None]
         self._habit, self._youth, self._calibrated, self._once, self._rss = habit, youth, calibrated, once, rss
+        # What each statistic may leave its range by so that all of them together still do not count.
+        self._nothing = DEADBAND / np.sqrt(count * streams)
         self._rows: Floats = np.zeros(shape)
+        self._lives: Floats = np.zeros(shape)
+        self._slow: Floats = np.zeros(shape)
         self._value: Floats = np.zeros(shape)
         self._average: Floats = np.zeros((len(SPANS), *shape))
         self._variance: Floats = np.zeros((len(VARIANCE_SPANS), *shape))
@@ -101,9 +107,8 @@ class Charts:
         self._crossings: Floats = np.zeros(shape)
         self._above: Mask = np.zeros(shape, np.bool_)
         self._unchanged: Floats = np.zeros(shape)
-        self._statistic: Floats = np.zeros((count, *shape))
-        self._low: Floats = np.full((count, *shape), np.inf)
-        self._high: Floats = np.full((count, *shape), -np.inf)
+        self._low: Floats = np.full((count, *shape), _FAR)
+        self._high: Floats = np.full((count, *shape), -_FAR)
         self._age: Floats = np.zeros((count, *shape))
         self._excesses: Floats = np.zeros(units)
         self._excess: Floats = np.zeros(units)
@@ -113,99 +118,140 @@ class Charts:
         self._streams: Ints = np.arange(streams)[:, None]
         self._units: Ints = np.arange(units)[None, :]
 
-    def take(self, values: Floats, cell: Ints, *, judges_day: Mask) -> Floats:
-        """Take one row of each unit and give how near it is to an alarm: 1 or more is one.
+    def take(self, values: Floats, cells: Ints, *, judges_day: Mask) -> Floats:
+        """Take rows of each unit in order of time and give how near each is to an alarm: 1 or more is one.
 
-        `values` [streams, units], NaN = missing; `cell` [units] is the half hour of the day, -1 where nobody knows;
-        `judges_day` [units] says where the profile of the day is old enough to be believed.
+        `values` [rows, streams, units], NaN = missing; `cells` [rows, units] is the half hour of the day, -1 where
+        nobody knows; `judges_day` [rows, units] says where the profile of the day is old enough to be believed.
+        However rows are cut into calls, the answers are the same.
         """
-        present = np.isfinite(values)
-        valid = self._measure(values, present, cell, judges_day)
-        surprise = self._surprise(valid)
-        if self._rss:
-            combined = np.sqrt(np.einsum("ijk,ijk->k", surprise, surprise))
-        else:
-            combined = surprise.max(axis=(0, 1))
-        likely = self._calibrate(combined, np.logical_or.reduce(present)) if self._calibrated else combined * 10.0
-        return self._once_an_excursion(likely)
+        present: Mask = np.isfinite(values)
+        statistics, valid = self._measure(values, present, cells, judges_day)
+        told: Mask = present.any(axis=1)
+        kept = 1.0 - told / TAIL_MEMORY
+        near = np.zeros((len(values), values.shape[2]))
+        for row in range(len(values)):
+            over = self._over(statistics[row], valid[row])
+            self._all_rows += told[row]
+            self._bar *= 1.0 - 1.0 / MEMORY
+            self._excesses *= kept[row]
+            self._excess *= kept[row]
+            if over is None:
+                self._excursion += 1.0
+                continue
+            combined = np.sqrt(np.einsum("ijk,ijk->k", over, over)) if self._rss else over.max(axis=(0, 1))
+            likely = self._calibrate(combined) if self._calibrated else combined * 10.0
+            near[row] = self._once_an_excursion(likely)
+        return near
 
-    def _measure(self, values: Floats, present: Mask, cell: Ints, judges_day: Mask) -> Mask:
-        """Bring the statistics up to date; gives [statistics, streams, units] where there is one."""
-        x = np.where(present, values, self._value)
-        rows = self._rows = self._rows + present
-        youngest = 1.0 / np.maximum(rows, 1.0)
-        average, variance, out = self._average, self._variance, self._statistic
-        off = x - average[1]
-        average += np.maximum((2.0 / (SPANS + 1.0))[:, None, None], youngest) * present * (x - average)
-        off_squared = off * off
-        variance += (
-            np.maximum((2.0 / (VARIANCE_SPANS + 1.0))[:, None, None], youngest) * present * (off_squared - variance)
-        )
-        step = (x - self._value) * (rows > 1)
-        out[0] = x
-        out[1:3] = average[:2]
-        out[3:5] = average[:2] - average[1:]
-        out[5] = step
-        least = 1e-6 * variance[2] + 1e-10 * average[2] ** 2 + _TINY
-        out[6:9] = 0.5 * np.log(variance[[1, 0, 2]] + least)
-        valid = present & (rows >= _BEGINS[:, None, None])
-        day_known = self._time_of_day(x, present, cell)
-        valid[_PROFILE] &= day_known & judges_day
-        crossed = self._cycles(x, present)
-        known = self._crossings > _CYCLES
-        valid[_SINCE] &= known
-        valid[_CYCLE] = crossed & known
-        self._unchanged = np.where(present, np.where(step == 0.0, self._unchanged + 1.0, 0.0), self._unchanged)
-        out[-1] = self._unchanged
-        self._value = x
-        return valid & self._used
+    def _measure(self, values: Floats, present: Mask, cells: Ints, judges_day: Mask) -> tuple[Floats, Mask]:
+        """Bring the statistics up to date; gives [rows, statistics, streams, units] and where there is one."""
+        x = _held(values, present, self._value)
+        told = np.cumsum(present, axis=0, dtype=np.int64)
+        rows = self._rows + told
+        # Before its first value a stream has no averages; then they begin as if that value had always been.
+        lives = self._lives + np.cumsum(rows > 0, axis=0)
+        average = self._averages(self._average, 2.0 / (SPANS + 1.0), x, lives)
+        before = np.concatenate([self._slow[None], average[:-1, 1]])
+        off = np.where(lives > 1, x - before, 0.0)
+        variance = self._averages(self._variance, 2.0 / (VARIANCE_SPANS + 1.0), off * off, lives)
+        step = np.where(rows > 1, np.diff(x, axis=0, prepend=self._value[None]), 0.0)
+        out = np.empty((len(x), len(STATISTICS), *x.shape[1:]))
+        out[:, 0] = x
+        out[:, 1:3] = average[:, :2]
+        out[:, 3:5] = average[:, :2] - average[:, 1:]
+        out[:, 5] = step
+        least = 1e-6 * variance[:, 2:] + 1e-10 * average[:, 2:] ** 2 + _TINY
+        out[:, 6:9] = 0.5 * np.log(variance[:, [1, 0, 2]] + least)
+        valid: Mask = (present & (rows >= _BEGINS[:, None, None, None])).swapaxes(0, 1)
+        valid[:, _PROFILE] &= self._time_of_day(x, present, cells, variance[:, 1], out[:, _PROFILE])
+        valid[:, _PROFILE] &= judges_day[:, None]
+        crossed, known = self._cycles(x, average[:, 2], variance[:, 2], told, out)
+        valid[:, _SINCE] &= known
+        valid[:, _CYCLE] = crossed & known
+        changed = present & (step != 0.0)
+        out[:, -1] = _since(changed, told, self._unchanged)
+        self._unchanged = out[-1, -1].copy()
+        self._value, self._rows, self._lives, self._slow = x[-1], rows[-1], lives[-1], average[-1, 1]
+        return out, valid & self._used
 
-    def _time_of_day(self, x: Floats, present: Mask, cell: Ints) -> Mask:
+    @staticmethod
+    def _averages(state: Floats, shares: Floats, values: Floats, lives: Floats) -> Floats:
+        """Give EWMAs of values [rows, spans, streams, units], free of where they began (Kingma and Ba, 2015)."""
+        out = np.empty((len(values), *state.shape))
+        live = np.where(lives > 0, values, 0.0)
+        for number, share in enumerate(shares.tolist()):
+            kept = 1.0 - share
+            filtered, last = lfilter([share], [1.0, -kept], live, axis=0, zi=state[number][None] * kept)
+            state[number] = last[0] / kept
+            out[:, number] = filtered / np.maximum(1.0 - kept**lives, share)
+        return out
+
+    def _time_of_day(self, x: Floats, present: Mask, cells: Ints, variance: Floats, out: Floats) -> Mask:
         """Measure the distance from the profile of the day, robustly, and learn it; gives where it is known."""
-        at = (np.maximum(cell, 0)[None, :], self._streams, self._units)
-        mean, spread, rows = self._day[0][at], self._day[1][at], self._day[2][at]
-        known = (rows >= _CELL_ROWS) & (cell >= 0)
-        scale = np.sqrt(spread + 0.05 * self._variance[1] + _TINY)
-        off = x - mean
-        distance = np.where(known, off / scale, 0.0)
-        self._statistic[_PROFILE] = distance
-        learned = np.where(known, np.clip(distance, -_ROBUST, _ROBUST) * scale, off)
-        share = np.maximum(1.0 / _CELL_MEMORY, 1.0 / (rows + 1.0)) * (present & (cell >= 0))
-        self._day[0][at] = mean + share * learned
-        self._day[1][at] = spread + share * (learned * learned - spread)
-        self._day[2][at] = rows + present
+        out[:] = 0.0
+        known = np.zeros(x.shape, np.bool_)
+        clocked = present & (cells >= 0)[:, None]
+        floor = 0.05 * variance + _TINY
+        mean, spread, rows = self._day
+        for row in np.flatnonzero(clocked.any(axis=(1, 2))).tolist():
+            # One unit's cell is a plain index, which is far quicker.
+            at = int(cells[row, 0]) if cells.shape[1] == 1 else (cells[row][None, :], self._streams, self._units)
+            seen, middle = rows[at], mean[at]
+            wide = spread[at]
+            known[row] = (seen >= _CELL_ROWS) & clocked[row]
+            scale = np.sqrt(wide + floor[row])
+            off = x[row] - middle
+            out[row] = np.where(known[row], off / scale, 0.0)
+            bound = _ROBUST * scale
+            learned = np.where(known[row], np.minimum(np.maximum(off, -bound), bound), off)
+            share = np.maximum(1.0 / _CELL_MEMORY, 1.0 / (seen + 1.0)) * clocked[row]
+            mean[at] = middle + share * learned
+            spread[at] = wide + share * (learned * learned - wide)
+            rows[at] = seen + clocked[row]
         return known
 
-    def _cycles(self, x: Floats, present: Mask) -> Mask:
-        """Count rows since the value last rose through its slowest average; gives where it does so now."""
-        swing = 0.3 * np.sqrt(self._variance[2])
-        rises = ~self._above & (x > self._average[2] + swing)
-        falls = self._above & (x < self._average[2] - swing)
-        self._above = (self._above | rises) & ~falls
-        self._crossings += rises
-        self._statistic[_CYCLE] = np.where(rises, self._since, 0.0)
-        self._since = np.where(rises, 0.0, self._since + present)
-        self._statistic[_SINCE] = self._since
-        return rises
+    def _cycles(self, x: Floats, slowest: Floats, variance: Floats, told: Ints, out: Floats) -> tuple[Mask, Mask]:
+        """Count rows since the value last rose through its slowest average; gives where it does so and is known."""
+        swing = 0.3 * np.sqrt(variance)
+        side = np.where(x > slowest + swing, 1, np.where(x < slowest - swing, -1, 0))
+        rows = np.arange(len(x))[:, None, None]
+        newest = np.maximum.accumulate(np.where(side != 0, rows, -1), axis=0)
+        above = np.where(newest >= 0, np.take_along_axis(side, np.maximum(newest, 0), axis=0) > 0, self._above)
+        rises: Mask = above & ~np.concatenate([self._above[None], above[:-1]])
+        since = _since(rises, told, self._since)
+        out[:, _CYCLE] = np.where(rises, np.concatenate([self._since[None], since[:-1]]), 0.0)
+        out[:, _SINCE] = since
+        crossings = self._crossings + np.cumsum(rises, axis=0)
+        self._above, self._since, self._crossings = above[-1], since[-1], crossings[-1]
+        return rises, crossings > _CYCLES
 
-    def _surprise(self, valid: Mask) -> Floats:
-        """Say how far each statistic leaves its past range, in widths of it, then widen and fade the range."""
-        now, low, high = self._statistic, self._low, self._high
-        self._age += valid
-        begun = self._age > 1
-        width = np.where(begun, high - low, 0.0)
-        over = np.where(begun & valid, np.maximum(np.maximum(now - high, low - now), 0.0), 0.0)
-        # A range of no width is left by as much as can be said: its whole width, once.
-        relative = np.where(width > 0, over / np.maximum(np.maximum(width, 1e-3 * over), _TINY), over > 0)
-        np.copyto(high, np.maximum(high, now), where=valid)
-        np.copyto(low, np.minimum(low, now), where=valid)
-        closer = FADE * np.subtract(high, low, out=np.zeros_like(high), where=valid)
+    def _over(self, now: Floats, valid: Mask) -> Floats | None:
+        """Say how far each statistic leaves its past range, in widths of it, then widen and fade the range.
+
+        None, as of most rows, where all of it together stays within the deadband.
+        """
+        low, high, age = self._low, self._high, self._age
+        age += valid
+        over = np.maximum(now - high, low - now)
+        # A range that has not begun lies the wrong way round: nothing can be said of who leaves it.
+        over *= valid & (age > 1)
+        width = high - low
+        leaves = bool((over > self._nothing * np.abs(width)).any())
+        np.maximum(high, now, out=high, where=valid)
+        np.minimum(low, now, out=low, where=valid)
+        closer = (FADE * valid) * (high - low)
         high -= closer
         low += closer
-        discounted: Floats = relative * (self._age / (self._age + self._youth))
+        if not leaves:
+            return None
+        # A range of no width is left by as much as can be said: its whole width, once.
+        over = np.maximum(over, 0.0)
+        relative = np.where(width > 0, over / np.maximum(np.maximum(width, 1e-3 * over), _TINY), over > 0)
+        discounted: Floats = relative * (age / (age + self._youth))
         return discounted
 
-    def _calibrate(self, surprise: Floats, present: Mask) -> Floats:
+    def _calibrate(self, surprise: Floats) -> Floats:
         """Give -log10 of the tail probability, from how often and by how much the past left its deadband.
 
         Peaks over a threshold fall off exponentially in the limit (Pickands 1975, Balkema and de Haan 1974).
@@ -216,10 +262,8 @@ class Charts:
         rate = (self._excesses + 1.0) / (np.minimum(self._all_rows, TAIL_MEMORY) + _RATE_SEEN)
         rate = np.clip(rate, _RATE_LEAST, 1.0)
         likely: Floats = np.where(above, -np.log10(rate) + excess / (mean * np.log(10.0)), 0.0)
-        kept = np.where(present, 1.0 - 1.0 / TAIL_MEMORY, 1.0)
-        self._excesses = self._excesses * kept + above
-        self._excess = self._excess * kept + np.where(above, np.minimum(excess, _EXCESS_MOST * mean), 0.0)
-        self._all_rows = self._all_rows + present
+        self._excesses += above
+        self._excess += np.where(above, np.minimum(excess, _EXCESS_MOST * mean), 0.0)
         return likely
 
     def _once_an_excursion(self, likely: Floats) -> Floats:
@@ -227,8 +271,24 @@ class Charts:
         near = likely / (BAR * (1.0 + self._habit * self._bar))
         within = self._excursion < QUIET
         alarm = (near >= 1.0) & ~within
-        self._bar = self._bar * (1.0 - 1.0 / MEMORY) + alarm
+        self._bar += alarm
         again = alarm | (within & (near >= 0.5))  # noqa: PLR2004 - half an alarm keeps an excursion going
         self._excursion = np.where(again, 0.0, self._excursion + 1.0)
-        # Two thirds of the way from nothing: seen, but below every alarm.
-        return np.where(within, np.minimum(near * 0.5, 0.9), near) if self._once else near
+        # What goes on within an excursion is seen, and stays below every alarm.
+        return np.where(within, np.minimum(0.5 * near, 0.9), near) if self._once else near
+
+
+def _held(values: Floats, present: Mask, before: Floats) -> Floats:
+    """Give each row's values, or where they are missing the newest before."""
+    rows = np.arange(len(values))[:, None, None]
+    newest = np.maximum.accumulate(np.where(present, rows, -1), axis=0)
+    found = np.take_along_axis(values, np.maximum(newest, 0), axis=0)
+    held: Floats = np.where(newest >= 0, found, before)
+    return held
+
+
+def _since(happens: Mask, told: Ints, before: Floats) -> Floats:
+    """Give how many rows were told since something last happened; `before` is that count before the first row."""
+    last = np.maximum.accumulate(np.where(happens, told, -1), axis=0)
+    since: Floats = np.where(last >= 0, told - last, told + before)
+    return since

@@ -211,7 +211,10 @@ class ConditionMonitor:
         squares += off * np.where(learns, value - mean, 0.0)
 
     def _of_peers(self, strays: Floats, own: Floats) -> tuple[Floats, Floats]:
-        """Give what each lift's peers stray by today, and their usual spread, as medians: a few sick ones do not count."""
+        """Give what the peers of each lift stray by today, and their usual spread.
+
+        Both are medians, so that a few sick lifts do not count.
+        """
         common, usual = np.zeros_like(strays), np.zeros_like(own)
         everybody = self._medians(strays), self._medians(own)
         for group in self._groups:

@@ -16,6 +16,8 @@ _DAY_S: Final = 86_400.0
 _CELL_S: Final = _DAY_S / CELLS
 # A profile of the day is believed from the third day on.
 _PROFILE_AFTER_S: Final = 2.0 * _DAY_S
+# Rows taken together, so that memory stays bounded however long a series is.
+_ROWS: Final = 2_048
 
 
 def score_series(values: Floats, times: Floats | None = None, *, clean: int = 0) -> Floats:
@@ -49,8 +51,9 @@ def _adaptive(table: Floats, times: Floats | None) -> Floats:
     cells, judges = _clock(len(table), times)
     charts = Charts(table.shape[1])
     near = np.empty(len(table))
-    for row, now in enumerate(table):
-        near[row] = charts.take(now[:, None], cells[row : row + 1], judges_day=judges[row : row + 1])[0]
+    for start in range(0, len(table), _ROWS):
+        here = slice(start, start + _ROWS)
+        near[here] = charts.take(table[here, :, None], cells[here, None], judges_day=judges[here, None])[:, 0]
     return near
 
 

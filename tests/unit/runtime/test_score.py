@@ -125,8 +125,9 @@ def test_score_trips_gives_a_score_for_each_trip(tmp_path: Path) -> None:
 def test_recordings_with_a_calendar_keep_their_start(tmp_path: Path) -> None:
     """ISO times and epoch milliseconds come out as ISO; columns may stand in any order."""
     start = 1_767_225_600.0
-    for number, spell in enumerate((lambda at: f"{start * 1e3 + at * 1e3:.0f}", lambda at: _iso(start + at))):
-        rows = [f"{np.sin(9 * n):.4f},{n % 7},{n % 3},{spell(n / 50)}" for n in range(500)]
+    for number, iso in enumerate((False, True)):
+        stamps = [_iso(start + n / 50) if iso else f"{start * 1e3 + n * 20:.0f}" for n in range(500)]
+        rows = [f"{np.sin(9 * n):.4f},{n % 7},{n % 3},{stamp}" for n, stamp in enumerate(stamps)]
         file = write(tmp_path / f"{number}.csv", "z,y,x,timestamp\n" + "\n".join(rows) + "\n")
         time, axes, clock = read_recording(file)
         assert clock
