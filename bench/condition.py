@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -68,8 +69,7 @@ def _series(quick: bool) -> dict[str, Any]:  # noqa: FBT001
     )
     figures: dict[str, Any] = {}
     scorers: dict[str, Callable[[Sequence[Labelled]], list[Floats]]] = {"moving z-score": _z_scores}
-    for name, options in VARIANTS.items():
-        scorers[name] = lambda series, options=options: chart_scores(series, **options)
+    scorers |= {name: partial(chart_scores, **options) for name, options in VARIANTS.items()}
     for name, scorer in scorers.items():
         row = []
         for half, series in halves.items():

@@ -21,6 +21,7 @@ import typer
 from lift.errors import Invalid, LiftError
 from runtime import settings as settings_module
 from runtime.clusters import clusters_command
+from runtime.evaluate_wear_command import evaluate_wear_command
 from runtime.score import score_app
 from runtime.settings import PREFIX, Settings
 from runtime.version import VERSION
@@ -41,6 +42,7 @@ app.add_typer(audit_app, name="audit")
 app.add_typer(simulate_app, name="simulate")
 app.add_typer(score_app, name="score")
 app.command("clusters")(clusters_command)
+app.command("evaluate-wear")(evaluate_wear_command)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 

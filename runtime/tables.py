@@ -31,6 +31,8 @@ _FORMATS: Final = (
     "%Y-%m-%d %H:%M:%S,%f",
 )
 _MISSING: Final = frozenset({"", "nan", "na", "n/a", "null", "none", "-", "?"})
+# Labels that published collections carry beside their values; whoever scores must not see them.
+_ANSWERS: Final = frozenset({"label", "labels", "anomaly", "is_anomaly", "is.anomaly", "changepoint", "ground_truth"})
 _TRUTH: Final = {"true": 1.0, "false": 0.0, "on": 1.0, "off": 0.0}
 
 
@@ -51,7 +53,8 @@ class Table:
 def read_table(path: Path) -> Table:
     """Read a CSV file whose first column is the time and the others are values; raises Invalid.
 
-    A column without any number is left out. Comma, semicolon and tab are told apart by themselves.
+    A column without any number is left out, and so is one that by its name holds the answer. A single column is
+    values, whose times are their rows. Comma, semicolon and tab are told apart by themselves.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -62,14 +65,17 @@ def read_table(path: Path) -> Table:
         raise Invalid(str(path), "is empty; a header line and rows of timestamp,value are wanted")
     header, body = (rows[0], rows[1:]) if _is_header(rows[0]) else ([], rows)
     width = max(len(row) for row in rows)
-    if width < 2:  # noqa: PLR2004 - a time and a value
-        raise Invalid(str(path), "has one column; timestamp,value or more columns are wanted")
+    if width == 1:
+        # Values alone: their rows are their times.
+        header, body = ["row", *header], [[str(number), *row] for number, row in enumerate(body)]
+        width = 2
     header = header + [f"column {number + 1}" for number in range(len(header), width)]
     columns = [[row[number].strip() if number < len(row) else "" for row in body] for number in range(width)]
     values = np.array([[_number(cell) for cell in column] for column in columns[1:]], np.float64)
     values = values.reshape(width - 1, len(body))
     usable: NDArray[np.bool_] = np.asarray(np.isfinite(values).any(axis=1))
-    if len(body) and not usable.any():
+    usable &= np.array([name.strip().lower() not in _ANSWERS for name in header[1:]])
+    if body and not usable.any():
         raise Invalid(str(path), "has no column of numbers beside the first, which is the time")
     times, clock = read_times(columns[0])
     names = [name for name, use in zip(header[1:], usable, strict=True) if use]
@@ -86,7 +92,7 @@ def _rows(file: TextIO) -> Iterator[list[str]]:
 
 def _is_header(row: list[str]) -> bool:
     """A first line without a number beyond its first cell names the columns."""
-    return not any(math.isfinite(_number(cell)) for cell in row[1:])
+    return not any(math.isfinite(_number(cell)) for cell in row[1:] or row)
 
 
 def _number(cell: str) -> float:

@@ -214,8 +214,7 @@ def _chaos(chance: Chance, rows: int) -> _Base:
         track[row + 1] = track[row] + 0.2 * back / (1 + back**10) - 0.1 * track[row]
 
     def signal(at: Floats) -> Floats:
-        found: Floats = np.interp(at + 400, np.arange(total), track)
-        return found
+        return np.asarray(np.interp(at + 400, np.arange(total), track), np.float64)
 
     noise = chance.normal(0.0, 0.01, rows)
     changes = (Change.NOISE, Change.STUCK, Change.SPIKE, Change.PERIOD, Change.SHIFT)

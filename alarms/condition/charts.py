@@ -127,7 +127,7 @@ class Charts:
         """
         present: Mask = np.isfinite(values)
         statistics, valid = self._measure(values, present, cells, judges_day)
-        told: Mask = present.any(axis=1)
+        told: Mask = np.logical_or.reduce(present, axis=1)
         kept = 1.0 - told / TAIL_MEMORY
         near = np.zeros((len(values), values.shape[2]))
         for row in range(len(values)):

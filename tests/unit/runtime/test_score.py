@@ -67,9 +67,17 @@ def test_a_file_without_a_header_is_read(tmp_path: Path) -> None:
     assert len(read_table(write(tmp_path / "a.csv", "1,5\n2,6\n")).stamps) == 2
 
 
-@pytest.mark.parametrize("text", ["", "timestamp\n1\n", "timestamp,value\n1,x\n2,y\n"])
+def test_values_alone_are_read(tmp_path: Path) -> None:
+    """One column is values, and their rows are their times; labels beside are not looked at."""
+    for text in ("5\n6\n", "value\n5\n6\n"):
+        table = read_table(write(tmp_path / "a.csv", text))
+        assert (table.stamps, table.values.tolist(), table.clock) == (["0", "1"], [[5.0], [6.0]], False)
+    assert read_table(write(tmp_path / "a.csv", "t,v,is_anomaly\n1,2,0\n2,3,1\n")).names == ["v"]
+
+
+@pytest.mark.parametrize("text", ["", "timestamp,value\n1,x\n2,y\n", "timestamp,label\n1,0\n2,1\n"])
 def test_what_is_no_series_is_refused(tmp_path: Path, text: str) -> None:
-    """An empty file, one column, no numbers: the refusal names the file."""
+    """An empty file, no numbers, nothing but the answer: the refusal names the file."""
     with pytest.raises(Invalid, match=r"a\.csv"):
         read_table(write(tmp_path / "a.csv", text))
 
