@@ -227,7 +227,8 @@ def _office(chance: Chance, rows: int) -> _Base:
 
     def signal(at: Floats) -> Floats:
         hour, free = (at % 96) / 4, (at // 96) % 7 >= 5  # noqa: PLR2004 - Saturday and Sunday
-        return night + work * np.where(free, 0.1, 1.0) / (1 + np.exp(-2 * (5.5 - np.abs(hour - 13))))
+        load: Floats = night + work * np.where(free, 0.1, 1.0) / (1 + np.exp(-2 * (5.5 - np.abs(hour - 13))))
+        return load
 
     noise = chance.normal(0.0, 3.0, rows) + _walk(chance, rows, 0.97, 3.0)
     changes = (Change.MISSING, Change.SHIFT, Change.STUCK, Change.SPIKE, Change.DRIFT)

@@ -49,6 +49,12 @@ def test_a_fault_scores_above_healthy_trips(fault: str, level: float) -> None:
     assert (score[22:] >= 0.5).mean() >= 0.7
 
 
+def test_healthy_trips_are_left_alone() -> None:
+    """A dozen trips tell little of their own spread; of sixty healthy ones after them, at most three are in alarm."""
+    trips = measured([trip(n, rate_hz=64) for n in range(72)])
+    assert np.count_nonzero(score_trips(trips, 12)[12:] >= 0.5) <= 3
+
+
 @pytest.mark.parametrize("rate_hz", [50, 500])
 def test_any_rate_and_unit_gives_the_same_kind_of_trip(rate_hz: int) -> None:
     """Direction, length and the number of features do not depend on the sampling rate, gravity or the unit."""
