@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
@@ -42,6 +42,8 @@ DAYS_BEYOND: Final = 2
 
 TRIPS_LEAST: Final = 3
 PEERS_LEAST: Final = 8
+# Of a large group so many are asked for their median.
+_ASKED: Final = 2_048
 # The own spread of a day counts like 14 days, the peers' like five.
 _PEERS_COUNT: Final = 5.0
 # A change must come down to this part of what is worth a visit before the alarm returns.
@@ -56,8 +58,7 @@ _HIGH_M: Final = 6.0
 _NEVER: Final = np.iinfo(np.int64).min
 _RULES: Final = tuple(RULES)
 _RULE_OF: Final = np.array([_RULES.index(feature.rule) for feature in ALL])
-_LEAST: Final = np.array([feature.least for feature in ALL], np.float32)[:, None]
-_TWO_SIDED: Final = np.array([feature.sides > 1 for feature in ALL])[:, None]
+_OF_A_FEATURE: Final = ("days", "mean", "squares", "average", "weight", "beyond")
 _MAGIC: Final = b"LWCONDIT"
 _HEAD: Final = struct.Struct("<8sI16sqq")
 
@@ -185,8 +186,16 @@ class ConditionMonitor:
         return found
 
     def _close(self, day: int) -> list[Transition]:
-        state = self._state
-        sums, counts = state["sums"][day % 2], state["counts"][day % 2]
+        well = np.empty((len(ALL), len(self._fleet)), np.bool_)
+        # Feature by feature: the arrays of one fit into a processor's cache even for a megacity.
+        for number in range(len(ALL)):
+            well[number] = self._follow(number, day % 2)
+        return self._judge(well, (day + 1) * DAY_US - ZONE_US + GRACE_US)
+
+    def _follow(self, number: int, parity: int) -> Mask:
+        """Bring one feature's charts on by a day; gives the lifts that are well."""
+        state = {name: self._state[name][number] for name in _OF_A_FEATURE}
+        sums, counts = self._state["sums"][parity, number], self._state["counts"][parity, number]
         enough = counts >= TRIPS_LEAST
         value = np.where(enough, sums / np.maximum(counts, 1) * _STEP, np.nan)
         sums[:] = 0
@@ -196,69 +205,65 @@ class ConditionMonitor:
         strays = np.where(mature, value - mean, np.nan)
         own = np.where(mature, squares / np.maximum(days - 1.0, 1.0), np.nan)
         common, usual = self._of_peers(strays, own)
-        self._learn(value, enough & ~mature)
-        with np.errstate(invalid="ignore"):
-            spread = (own * BASELINE_DAYS + usual * _PEERS_COUNT) / (BASELINE_DAYS + _PEERS_COUNT)
-        self._chart(strays - common, enough & mature)
-        return self._judge(spread, (day + 1) * DAY_US - ZONE_US + GRACE_US)
-
-    def _learn(self, value: Floats, learns: Mask) -> None:
-        """Add a day to the baseline (Welford, Technometrics 4, 1962)."""
-        days, mean, squares = self._state["days"], self._state["mean"], self._state["squares"]
+        # A day of the baseline (Welford, Technometrics 4, 1962).
+        learns = enough & ~mature
         off = np.where(learns, value - mean, 0.0)
         days += learns
         mean += off / np.maximum(days, 1)
         squares += off * np.where(learns, value - mean, 0.0)
+        told = enough & mature
+        self._chart(state, np.where(told, strays - common, 0.0), told)
+        spread = (own * BASELINE_DAYS + usual * _PEERS_COUNT) / (BASELINE_DAYS + _PEERS_COUNT)
+        average, weight, beyond = state["average"], state["weight"], state["beyond"]
+        # Not knowing the baseline exactly counts as well.
+        error = np.sqrt(spread * (weight + 1.0 / BASELINE_DAYS))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            # Whatever inflates the charts of all lifts alike, such as weekly rhythm, is no sign of wear in one.
+            inflated = max(1.4826 * self._median(np.abs(average / error)), 1.0)
+        strength = np.abs(average) if ALL[number].sides > 1 else average
+        least = ALL[number].least
+        sick = told & (strength > np.maximum(LIMIT * inflated * error, least))
+        beyond[:] = np.where(told, np.where(sick, np.minimum(beyond + 1, 250), 0), beyond)
+        well: Mask = ~(strength > _RETURNS_AT * least)
+        return well
 
     def _of_peers(self, strays: Floats, own: Floats) -> tuple[Floats, Floats]:
         """Give what the peers of each lift stray by today, and their usual spread.
 
         Both are medians, so that a few sick lifts do not count.
         """
-        common, usual = np.zeros_like(strays), np.zeros_like(own)
-        everybody = self._medians(strays), self._medians(own)
+        common, usual = np.empty_like(strays), np.empty_like(own)
+        everybody = self._median(strays), self._median(own)
         for group in self._groups:
-            known = np.isfinite(strays[:, group]).sum(axis=1) >= PEERS_LEAST
-            for out, whole, table in ((common, everybody[0], strays), (usual, everybody[1], own)):
-                few = ~known
-                middle = whole if few.all() else np.where(known, self._medians(table[:, group]), whole)
-                out[:, group] = middle[:, None]
+            theirs = strays[group]
+            few = np.count_nonzero(np.isfinite(theirs)) < PEERS_LEAST
+            common[group] = everybody[0] if few else self._median(theirs)
+            usual[group] = everybody[1] if few else self._median(own[group])
         return common, usual
 
     @staticmethod
-    def _medians(table: Floats) -> Floats:
-        """Give the median of each row without its NaN; 0 where there is nothing."""
-        ordered = np.sort(table, axis=1)
-        known = np.isfinite(ordered).sum(axis=1)
-        rows = np.arange(len(table))
-        if not table.shape[1]:
-            return np.zeros(len(table))
-        low, high = np.maximum((known - 1) // 2, 0), np.minimum(known // 2, table.shape[1] - 1)
-        middle = 0.5 * (ordered[rows, low] + ordered[rows, high])
-        medians: Floats = np.where(known > 0, middle, 0.0)
-        return medians
+    def _median(values: Floats) -> float:
+        """Give the median of what is known; 0 where nothing is.
 
-    def _chart(self, off: Floats, counts: Mask) -> None:
+        Of many lifts every so-manieth is asked, which is exact enough and far quicker.
+        """
+        known = values[np.isfinite(values)]
+        known = known[:: max(1, len(known) // _ASKED)]
+        return float(np.median(known)) if len(known) else 0.0
+
+    @staticmethod
+    def _chart(state: Mapping[str, NDArray[Any]], off: Floats, told: Mask) -> None:
         """Move the EWMA of each lift; `weight` is the sum of its squared shares, which says how much it knows."""
-        average, weight = self._state["average"], self._state["weight"]
-        keep = np.where(counts, 1.0 - SMOOTHING, 1.0)
+        average, weight = state["average"], state["weight"]
+        keep = np.where(told, np.float32(1.0 - SMOOTHING), np.float32(1.0))
         average *= keep
-        average += np.where(counts, SMOOTHING * np.where(counts, off, 0.0), 0.0)
+        average += SMOOTHING * off
         weight *= keep * keep
-        weight += np.where(counts, SMOOTHING * SMOOTHING, 0.0)
+        weight += told * np.float32(SMOOTHING * SMOOTHING)
 
-    def _judge(self, spread: Floats, at: int) -> list[Transition]:
-        state = self._state
-        average, weight, beyond = state["average"], state["weight"], state["beyond"]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            # Not knowing the baseline exactly counts as well.
-            error = np.sqrt(spread * (weight + 1.0 / BASELINE_DAYS))
-            strength = np.where(_TWO_SIDED, np.abs(average), average)
-            # Whatever inflates the charts of all lifts alike, such as weekly rhythm, is no sign of wear in one.
-            inflated = np.maximum(1.4826 * self._medians(np.abs(average / error)), 1.0)[:, None]
-            sick = (weight > 0) & (strength > LIMIT * error * inflated) & (strength > _LEAST)
-            well = ~(strength > _RETURNS_AT * _LEAST)
-        beyond[:] = np.where(sick, np.minimum(beyond + 1, 250), 0)
+    def _judge(self, well: Mask, at: int) -> list[Transition]:
+        """Raise what was beyond its limit on two days, and let return what is well again."""
+        state, beyond = self._state, self._state["beyond"]
         found: list[Transition] = []
         for number, rule in enumerate(_RULES):
             mine = number == _RULE_OF
@@ -300,7 +305,7 @@ class ConditionMonitor:
         if slot < 0 or rule not in RULES:
             return False
         mine = _RULES.index(rule) == _RULE_OF
-        for name in ("days", "mean", "squares", "average", "weight", "beyond"):
+        for name in _OF_A_FEATURE:
             self._state[name][mine, slot] = 0
         if rule == ALL[-1].rule:
             self._state["heights"][slot] = 0.0
