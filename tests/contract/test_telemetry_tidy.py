@@ -181,13 +181,14 @@ def test_late_readings_enter_the_minutes_they_belong_to(store: Telemetry) -> Non
     """A minute that was rolled up already is made anew of all its readings, when the other half of it comes late."""
     store.append(from_rows(speeds("a", 0, 30)))
     tidy(store, 3 * DAY)
-    store.append(from_rows([{**row, "at": int(row["at"]) + 30 * S} for row in speeds("a", 0, 30)]))
+    late = [{**row, "at": row["at"] + 30 * S, "car_speed": 10 + row["car_speed"]} for row in speeds("a", 0, 30)]
+    store.append(from_rows(late))
     tidy(store, 7 * DAY)
     before = store.history("a", [CAR_SPEED, PASSENGER], start=0, end=DAY, resolution_us=MINUTE)
     tidy(store, 7 * DAY, raw_before=5 * DAY)
     assert replayed(store) == []
     same(store.history("a", [CAR_SPEED, PASSENGER], start=0, end=DAY, resolution_us=MINUTE), before, 1e-5)
-    assert before.columns[CAR_SPEED].tolist() == [pytest.approx(sum(i % 7 for i in range(30)) / 30, rel=1e-5)]
+    assert before.columns[CAR_SPEED].tolist() == [pytest.approx(5 + sum(i % 7 for i in range(30)) / 30, rel=1e-5)]
 
 
 @each_store
