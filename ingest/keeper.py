@@ -10,20 +10,24 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol
 
-from ingest.counters import Counters
-from ingest.intake import Delivery, Intake
-from lift.batch import concat
+from ingest.intake import CATALOGUES, Delivery, Intake
+from ingest.ledger import Ledger
+from lift import topics
+from lift.batch import Batch, concat
 from lift.errors import Unavailable
-from lift.ports import Records, Telemetry, Timepiece
-from lift.wire import Refusal
+from lift.ports import Records, Stored, Timepiece
+from lift.wire import Refusal, clipped
 
 log = logging.getLogger(__name__)
 
 # Readings waiting for the store; about 120 bytes each in memory.
 QUEUE_READINGS_MAX: Final = 2_000_000
+# Bytes of the messages they came in, which are at hand until they are stored, in case they cannot be.
+QUEUE_BYTES_MAX: Final = 512 * 1024 * 1024
+_DELIVERY_BYTES: Final = 500
 # Readings written in one commit; bounds the time one commit takes.
 _COMMIT_READINGS_MAX: Final = 500_000
 # Wait this long for more before a commit: a commit costs much the same for one reading as for thousands.
@@ -33,10 +37,21 @@ _ROOM_S: Final = 1.0
 _RETRY_S_MAX: Final = 5.0
 
 
-class _Work:
-    """What one commit holds, and which of its two halves is done."""
+class Store(Protocol):
+    """What the keeper asks of `lift.ports.Telemetry`."""
 
-    def __init__(self, intakes: Sequence[Intake]) -> None:
+    def append(self, batch: Batch) -> Stored:
+        """Store readings durably before returning, all or none; raises Unavailable."""
+
+    def append_trips(self, batch: Batch) -> Stored:
+        """Store finished trips as `append` stores readings."""
+
+
+class _Work:
+    """What one commit holds, all of one kind, and which of its two halves is done."""
+
+    def __init__(self, kind: str, intakes: Sequence[Intake]) -> None:
+        self.kind = kind
         self.batch = concat([intake.batch for intake in intakes])
         self.deliveries = [delivery for intake in intakes for delivery in intake.deliveries]
         self.stored = False
@@ -46,17 +61,19 @@ class _Work:
 class Keeper:
     """Stores readings and quarantines refusals in the background; `take_durable` says what is safe."""
 
-    def __init__(self, telemetry: Telemetry, records: Records, clock: Timepiece, counters: Counters) -> None:
-        """Start the thread."""
+    def __init__(self, telemetry: Store, records: Records, clock: Timepiece, ledgers: Mapping[str, Ledger]) -> None:
+        """Start the thread; `ledgers` has one for each kind of reading."""
         self._telemetry = telemetry
         self._records = records
         self._clock = clock
-        self._counters = counters
+        self._ledgers = ledgers
         self._condition = threading.Condition()
-        self._queue: deque[Intake] = deque()
+        self._queue: deque[tuple[Intake, int]] = deque()
         self._queued = 0
+        self._queued_bytes = 0
         self._durable: deque[Delivery] = deque()
         self._closing = False
+        self.store_failures = 0
         self.failing: str | None = None
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
         self._thread.start()
@@ -72,18 +89,23 @@ class Keeper:
         A store that works but is slower than the readings come is waited for, a moment: that holds the broker
         back. For one that fails nobody waits.
         """
+        readings = len(intake.batch)
+        size = sum([len(delivery.message.payload) for delivery in intake.deliveries])
+        size += _DELIVERY_BYTES * len(intake.deliveries)
         with self._condition:
-            if not self._condition.wait_for(lambda: self._has_room(intake) or self.failing, _ROOM_S):
+            if not self._condition.wait_for(lambda: self._has_room(readings, size) or self.failing, _ROOM_S):
                 return False
-            if not self._has_room(intake):
+            if not self._has_room(readings, size):
                 return False
-            self._queue.append(intake)
-            self._queued += len(intake.batch)
+            self._queue.append((intake, size))
+            self._queued += readings
+            self._queued_bytes += size
             self._condition.notify_all()
             return True
 
-    def _has_room(self, intake: Intake) -> bool:
-        return not self._queued or self._queued + len(intake.batch) <= QUEUE_READINGS_MAX
+    def _has_room(self, readings: int, size: int) -> bool:
+        fits = self._queued + readings <= QUEUE_READINGS_MAX and self._queued_bytes + size <= QUEUE_BYTES_MAX
+        return fits or not self._queued_bytes
 
     def take_durable(self) -> list[Delivery]:
         """Give the messages that became durable since the last call."""
@@ -101,36 +123,39 @@ class Keeper:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        while intakes := self._next():
-            if self._until_done(intakes):
-                self._durable.extend(delivery for intake in intakes for delivery in intake.deliveries)
+        while taken := self._next():
+            intakes = [intake for intake, _ in taken]
+            for kind in CATALOGUES:
+                work = _Work(kind, [intake for intake in intakes if intake.kind == kind])
+                if work.deliveries and self._until_done(work):
+                    self._durable.extend(work.deliveries)
             with self._condition:
                 self._queued -= sum(len(intake.batch) for intake in intakes)
+                self._queued_bytes -= sum(size for _, size in taken)
                 self._condition.notify_all()
 
-    def _next(self) -> list[Intake]:
+    def _next(self) -> list[tuple[Intake, int]]:
         """Wait for work and take as much as one commit should hold; nothing = closing and all is stored."""
         with self._condition:
             self._condition.wait_for(lambda: self._queue or self._closing)
             if not self._closing:
                 self._condition.wait(_GATHER_S)
-            taken: list[Intake] = []
-            size = 0
-            while self._queue and (not taken or size + len(self._queue[0].batch) <= _COMMIT_READINGS_MAX):
+            taken: list[tuple[Intake, int]] = []
+            readings = 0
+            while self._queue and (not taken or readings + len(self._queue[0][0].batch) <= _COMMIT_READINGS_MAX):
                 taken.append(self._queue.popleft())
-                size += len(taken[-1].batch)
+                readings += len(taken[-1][0].batch)
             return taken
 
-    def _until_done(self, intakes: Sequence[Intake]) -> bool:
+    def _until_done(self, work: _Work) -> bool:
         """Try until all of it is kept: nothing is receipted before. Gives up only when closing."""
-        work = _Work(intakes)
         wait_s = 0.1
         while True:
             try:
                 self._store(work)
                 self._quarantine(work)
             except Unavailable as error:
-                self._counters.store_failures += 1
+                self.store_failures += 1
                 if self.failing is None:
                     log.warning("cannot store %d readings yet, trying on: %s", len(work.batch), error)
                 self.failing = str(error)
@@ -145,24 +170,27 @@ class Keeper:
     def _store(self, work: _Work) -> None:
         if work.stored or not len(work.batch):
             return
+        ledger = self._ledgers[work.kind]
+        append = self._telemetry.append if work.kind == topics.TELEMETRY else self._telemetry.append_trips
         try:
-            result = self._telemetry.append(work.batch)
+            result = append(work.batch)
         except Unavailable:
             raise
         except Exception as error:
             # A batch that the store chokes on must neither stop the store nor vanish: its messages go to
             # quarantine whole, to be replayed once the fault is mended.
             log.exception("the store refused %d readings; their messages go to quarantine", len(work.batch))
-            self._counters.store_failures += 1
+            self.store_failures += 1
+            ledger.choked(work.deliveries)
             for delivery in work.deliveries:
-                delivery.refuse(Refusal(None, "store", f"{type(error).__name__}: {error}", lost=True))
+                delivery.refused, delivery.keep = delivery.received, True
+                delivery.note(Refusal(None, "store", clipped(f"{type(error).__name__}: {error}"), lost=True))
         else:
-            self._counters.stored += result.stored
-            self._counters.duplicate += result.duplicate
+            ledger.kept(work.batch, result)
         work.stored = True
 
     def _quarantine(self, work: _Work) -> None:
-        refused = [delivery for delivery in work.deliveries if delivery.faults]
+        refused = [delivery for delivery in work.deliveries if delivery.faults and delivery.keep]
         if work.quarantined or not refused:
             return
         now = self._clock.now()

@@ -7,56 +7,69 @@ keeper's thread does what may take its time. Small messages that arrive together
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-import orjson
-
-from ingest.counters import Counters
-from ingest.intake import Delivery, take_in
-from ingest.keeper import QUEUE_READINGS_MAX, Keeper
+from ingest.arrivals import Arrivals
+from ingest.gate import BURST_PER_LIFT, RATE_PER_LIFT, TOGETHER_MAX, Gate
+from ingest.gateways import Gateways
+from ingest.intake import CATALOGUES, Delivery, Intake, take_in
+from ingest.keeper import QUEUE_READINGS_MAX, Keeper, Store
+from ingest.ledger import Ledger
 from ingest.receipts import receipts
+from ingest.report import Report
+from ingest.share import Share
 from lift import topics
-from lift.batch import Batch
-from lift.errors import BadFrame, Unavailable
+from lift.batch import EMPTY, Batch
+from lift.errors import Unavailable
 from lift.fleet import Fleet
 from lift.metrics import Metric, metric
-from lift.ports import Bus, Message, Records, Telemetry, Timepiece
+from lift.ports import Bus, Message, Records, Timepiece
 
 log = logging.getLogger(__name__)
 
-SUBSCRIPTIONS: Final = (topics.topic("+", topics.TELEMETRY), topics.topic("+", topics.STATUS))
-
-# Messages handled together: enough for vector operations to pay, few enough, with the bound on their bytes, that
-# one pass stays well under a tenth of a second.
-_TOGETHER_MAX: Final = 4000
-_TOGETHER_BYTES_MAX: Final = 8 * 1024 * 1024
-_GATEWAYS_MAX: Final = 100_000
+SUBSCRIPTIONS: Final = tuple(topics.topic("+", kind) for kind in (*CATALOGUES, topics.STATUS))
 
 
 class Ingest:
-    """Receives telemetry, feeds the alarm path, keeps it durable and sends receipts."""
+    """Receives telemetry and trips, feeds the alarm path, keeps them durable and sends receipts."""
 
     def __init__(
         self,
         *,
         bus: Bus,
-        telemetry: Telemetry,
+        telemetry: Store,
         records: Records,
         clock: Timepiece,
         fleet: Fleet,
         on_batch: Callable[[Batch], None],
+        on_trips: Callable[[Batch], None] = lambda _: None,
+        on_gateway: Callable[[str, bool, int], None] = lambda _name, _online, _at: None,
+        rate_per_lift: float = RATE_PER_LIFT,
+        burst_per_lift: float = BURST_PER_LIFT,
     ) -> None:
-        """Take opened ports; `on_batch` is the alarm path and is called in the thread that calls `step`."""
+        """Take opened ports. The callbacks are called in the thread that calls `step`.
+
+        `on_batch` is the alarm path and `on_trips` the condition monitor; both get batches in fleet slots.
+        `on_gateway(name, online, at)` is told when a gateway is lost (`online` False, `at` = since when nothing has
+        come from it, or when its last will came) and when it is back (`at` = when it was heard), in µs since 1970
+        UTC by our clock. After a start a loss that lasts is told once more. A gateway may send `rate_per_lift` readings
+        a second for each of its lifts, and `burst_per_lift` at once.
+        """
         self._bus = bus
         self._clock = clock
         self._fleet = fleet
-        self._on_batch = on_batch
-        self.counters = Counters()
-        self.gateways_online: dict[str, bool] = {}
-        self._keeper = Keeper(telemetry, records, clock, self.counters)
+        self._feeds = {topics.TELEMETRY: on_batch, topics.TRIPS: on_trips}
+        self._ledgers = {topics.TELEMETRY: Ledger(fleet, "readings"), topics.TRIPS: Ledger(fleet, "trips")}
+        self._gate = Gate(fleet, rate_per_lift=rate_per_lift, burst_per_lift=burst_per_lift)
+        self._arrivals = Arrivals(fleet)
+        self._gateways = Gateways(fleet, self._gate, self._arrivals, on_gateway, now=clock.now())
+        self._share = Share()
+        self._keeper = Keeper(telemetry, records, clock, self._ledgers)
         self._receipts_due: list[Delivery] = []
-        self.alarm_path_failing: str | None = None
+        self._receipts = 0
+        self._feed_failures = dict.fromkeys(self._feeds, 0)
+        self._feed_failing: dict[str, str | None] = dict.fromkeys(self._feeds)
 
     @property
     def failing(self) -> str | None:
@@ -64,56 +77,112 @@ class Ingest:
         return self._keeper.failing
 
     @property
+    def alarm_path_failing(self) -> str | None:
+        """Say why the alarm path failed on the latest readings, None when it did not."""
+        return self._feed_failing[topics.TELEMETRY]
+
+    @property
+    def trip_path_failing(self) -> str | None:
+        """Say why the condition monitor failed on the latest trips, None when it did not."""
+        return self._feed_failing[topics.TRIPS]
+
+    @property
     def connected(self) -> bool:
         """Whether the broker is there at this moment."""
         return self._bus.connected
 
+    @property
+    def limited(self) -> list[str]:
+        """Name the gateways that have sent more than they may within the last minute."""
+        return self._gateways.limited
+
+    @property
+    def received(self) -> int:
+        """Count the readings received since the start."""
+        return self._ledgers[topics.TELEMETRY].total("received")
+
+    def expect(self, lifts: Iterable[str]) -> None:
+        """Take the gateways of lifts for known: their silence from the start on is a lost gateway."""
+        self._gateways.expect(lifts)
+
     def step(self, *, wait_s: float) -> bool:
         """Handle what has arrived, waiting at most `wait_s` for it; True = there may be more at once."""
-        messages = self._bus.receive(wait_s=wait_s, most=_TOGETHER_MAX)
-        telemetry: list[Message] = []
-        size = 0
-        for message in messages:
-            if message.topic.endswith("/status"):
-                self._note_status(message)
-                continue
-            telemetry.append(message)
-            size += len(message.payload)
-            if size > _TOGETHER_BYTES_MAX:
-                self._take(telemetry)
-                telemetry, size = [], 0
-        if telemetry:
-            self._take(telemetry)
+        messages: list[Message] = []
+        if not self._gate.full:
+            messages = self._bus.receive(wait_s=0.0 if self._gate.ready else wait_s, most=TOGETHER_MAX)
+        now = self._clock.now()
+        self._gateways.hear(messages, now)
+        turn = self._gate.turn(messages, now)
+        for kind, some in _by_kind(turn.take).items():
+            if kind in CATALOGUES:
+                self._take(kind, some)
+            else:
+                self._gateways.take_statuses(some, now)
+                self._bus.done(some)
+        self._refuse(turn.refuse, now)
+        self._bus.done(turn.acknowledge)
         self.send_receipts()
-        return len(messages) == _TOGETHER_MAX
+        self._gateways.look_around(now)
+        return turn.more or len(messages) == TOGETHER_MAX
 
-    def _take(self, messages: Sequence[Message]) -> None:
-        intake = take_in(messages, self._fleet, received_at=self._clock.now())
-        self.counters.count(intake.deliveries)
+    # ------------------------------------------------------------------------------------- readings
+
+    def _take(self, kind: str, messages: Sequence[Message]) -> None:
+        now = self._clock.now()
+        intake = take_in(messages, self._fleet, received_at=now, kind=kind, ahead_s=self._arrivals.skew)
+        beside = self._arrivals.see(intake, now)
+        for delivery in intake.deliveries:
+            self._gate.pay(delivery.number, delivery.received)
+            if delivery.faults:
+                delivery.keep = self._share.take(delivery.number, len(delivery.message.payload), now)
+        self._ledgers[kind].take(intake.deliveries, beside)
         if len(intake.batch):
-            self._feed(intake.batch)
+            self._feed(kind, intake.batch)
         if not self._keeper.put(intake):
-            self._shed(intake.deliveries)
+            self._shed(kind, intake.deliveries)
 
-    def _feed(self, batch: Batch) -> None:
+    def _feed(self, kind: str, batch: Batch) -> None:
         try:
-            self._on_batch(batch)
+            self._feeds[kind](batch)
         except Exception as error:
             # A fault in the alarm path must not cost the readings too: from the store they can be replayed.
-            log.exception("the alarm path failed on %d readings", len(batch))
-            self.counters.alarm_path_failures += 1
-            self.alarm_path_failing = f"{type(error).__name__}: {error}"
+            log.exception("what %s is fed to failed on %d of them", kind, len(batch))
+            self._feed_failures[kind] += 1
+            self._feed_failing[kind] = f"{type(error).__name__}: {error}"
         else:
-            self.alarm_path_failing = None
+            self._feed_failing[kind] = None
 
-    def _shed(self, deliveries: Sequence[Delivery]) -> None:
+    def _shed(self, kind: str, deliveries: Sequence[Delivery]) -> None:
         """Let go of messages that the store has no room for, so that the alarms behind them come through.
 
         A numbered one comes again, since it gets no receipt. One without a number stays unacknowledged, so
         the broker delivers it again after the next reconnection.
         """
-        self.counters.shed += sum(delivery.received for delivery in deliveries)
+        self._ledgers[kind].shed(deliveries)
         self._bus.done([delivery.message for delivery in deliveries if delivery.stamp is not None])
+
+    def _refuse(self, messages: Sequence[Message], now: int) -> None:
+        """Refuse messages that came without a number and above their gateway's rate: no spool has them.
+
+        Of each gateway some are kept as evidence; the others are answered at once and counted.
+        """
+        for kind, some in _by_kind(messages).items():
+            if kind not in CATALOGUES:
+                self._bus.done(some)
+                continue
+            deliveries = [self._refused(message, now) for message in some]
+            self._ledgers[kind].take(deliveries, {})
+            kept = [delivery for delivery in deliveries if delivery.keep]
+            if kept and not self._keeper.put(Intake(EMPTY, kept, kind)):
+                self._bus.done([delivery.message for delivery in kept])
+            self._bus.done([delivery.message for delivery in deliveries if not delivery.keep])
+
+    def _refused(self, message: Message, now: int) -> Delivery:
+        number = self._gate.number(message.topic)
+        delivery = Delivery(message, gateway=topics.parse(message.topic).gateway, number=number)
+        delivery.reject("rate", f"is above {self._gate.rate[number]:g} readings a second, the most for this gateway")
+        delivery.keep = self._share.take(number, len(message.payload), now)
+        return delivery
 
     def send_receipts(self) -> None:
         """Acknowledge what has become durable, to the broker and, by receipt, to the gateways."""
@@ -124,11 +193,17 @@ class Ingest:
         try:
             for gateway, payload in receipts(self._receipts_due):
                 self._bus.publish(topics.topic(gateway, topics.RECEIPT), payload)
-                self.counters.receipts += 1
+                self._receipts += 1
             self._receipts_due.clear()
         except Unavailable:
             # Unreceipted messages come again and are receipted then, so a bounded list may forget the oldest.
-            del self._receipts_due[:-_TOGETHER_MAX]
+            del self._receipts_due[:-TOGETHER_MAX]
+
+    # ------------------------------------------------------------------------------------- to see
+
+    def report(self) -> Report:
+        """Take stock of every gateway. Any thread may ask."""
+        return self._gateways.report(self._ledgers, self._clock.now())
 
     def close(self, *, within_s: float) -> bool:
         """Store and receipt what was taken in; False if time ran out, and then the gateways send it again."""
@@ -137,27 +212,39 @@ class Ingest:
         return finished
 
     def metrics(self) -> list[Metric]:
-        """Give what there is to know about ingest for Prometheus."""
-        online = sum(list(self.gateways_online.values()))
+        """Give what there is to know about ingest for Prometheus. Any thread may ask."""
+        failures = self._feed_failures
         return [
-            *self.counters.metrics(),
-            metric(
-                "liftwatch_store_backlog_readings",
-                "gauge",
-                "Readings waiting for the store",
-                self._keeper.backlog,
+            *(one for ledger in self._ledgers.values() for one in ledger.metrics()),
+            *self._gateways.metrics(),
+            _gauge("liftwatch_store_backlog_readings", "Readings waiting for the store", self._keeper.backlog),
+            _gauge("liftwatch_store_backlog_readings_max", "Bound of that queue", QUEUE_READINGS_MAX),
+            _gauge("liftwatch_gate_waiting_messages", "Messages waiting for their gateway's turn", self._gate.waiting),
+            _counter("liftwatch_store_failures_total", "Failed attempts to store", self._keeper.store_failures),
+            _counter("liftwatch_receipts_total", "Receipts sent to gateways", self._receipts),
+            _counter(
+                "liftwatch_alarm_path_failures_total", "Batches the alarm path failed on", failures[topics.TELEMETRY]
             ),
-            metric("liftwatch_store_backlog_readings_max", "gauge", "Bound of that queue", QUEUE_READINGS_MAX),
-            metric("liftwatch_gateways_online", "gauge", "Gateways that say they are online", online),
+            _counter(
+                "liftwatch_trip_path_failures_total", "Batches the condition monitor failed on", failures[topics.TRIPS]
+            ),
         ]
 
-    def _note_status(self, message: Message) -> None:
-        self._bus.done([message])
-        try:
-            gateway = topics.parse(message.topic).gateway
-            status = orjson.loads(message.payload)
-        except (BadFrame, orjson.JSONDecodeError):
-            log.warning("unreadable gateway status on %s", message.topic[:80])
-            return
-        if isinstance(status, dict) and (gateway in self.gateways_online or len(self.gateways_online) < _GATEWAYS_MAX):
-            self.gateways_online[gateway] = status.get("online") is True
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return metric(name, "gauge", text, value)
+
+
+def _counter(name: str, text: str, value: float) -> Metric:
+    return metric(name, "counter", text, value)
+
+
+def _by_kind(messages: Sequence[Message]) -> dict[str, list[Message]]:
+    """Sort messages by the last part of their topic."""
+    of_topic = {topic: topic.rsplit("/", 1)[-1] for topic in {message.topic for message in messages}}
+    if len(kinds := set(of_topic.values())) == 1:
+        return {kinds.pop(): list(messages)}
+    found: dict[str, list[Message]] = {kind: [] for kind in of_topic.values()}
+    for message in messages:
+        found[of_topic[message.topic]].append(message)
+    return found

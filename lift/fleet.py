@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from lift.batch import Batch
 from lift.register import Lift
 
-_ANSWERS_MAX: Final = 1024
+# Names whose slots are remembered, all lists together: a few times the largest city.
+_REMEMBERED_MAX: Final = 1_000_000
 
 
 class Fleet:
@@ -29,6 +30,7 @@ class Fleet:
         self.gateway: NDArray[np.int32] = np.array([numbers[lift.gateway] for lift in lifts], np.int32)
         self.rated_speed: NDArray[np.floating[Any]] = np.array([lift.rated_speed for lift in lifts], np.float32)
         self._answers: dict[int, tuple[Sequence[str], NDArray[np.int32]]] = {}
+        self._remembered = 0
         self._slot = {lift.registration_code: slot for slot, lift in enumerate(lifts)}
         self._slot |= {code: slot for slot, code in enumerate(self.codes)}
 
@@ -44,16 +46,18 @@ class Fleet:
         """Give the slots of many codes, -1 for each that we do not know; do not write to the answer.
 
         A gateway names the same lifts in every message and the decoder gives the same object for them then, so
-        the latest answers are kept.
+        the latest answers are kept; not those about strangers, who may invent new names for ever.
         """
         kept = self._answers.get(id(codes))
         if kept is not None and kept[0] is codes:
             return kept[1]
         find = self._slot.get
         slots = np.array([find(code, -1) for code in codes], np.int32)
-        if isinstance(codes, tuple):
-            if len(self._answers) >= _ANSWERS_MAX:
+        if isinstance(codes, tuple) and len(codes) <= _REMEMBERED_MAX and not (slots < 0).any():
+            self._remembered += len(codes)
+            if self._remembered > _REMEMBERED_MAX:
                 self._answers.clear()
+                self._remembered = len(codes)
             self._answers[id(codes)] = codes, slots
         return slots
 

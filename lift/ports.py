@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from lift.alarm_ports import AlarmReads, AlarmWrites
-from lift.batch import Batch, Floats, Ints
+from lift.batch import Batch, Floats, Ints, Mask
 from lift.register import Building, Crew, Firm, Lift, Register, Station
 from lift.signals import Signal
 from lift.ticket import Callout, Clock, Stage, Ticket, TicketEvent
@@ -62,10 +62,15 @@ class Bus(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What became of the readings of one append: `stored` are new, `duplicate` were there already."""
+    """What became of the readings of one append: `stored` are new, `duplicate` were there already.
+
+    `again[i]` says that reading i of the batch was there already, or earlier in the same batch. It must be given when
+    some readings are new and some are not, so that the counts of each gateway add up; it is not when all are alike.
+    """
 
     stored: int
     duplicate: int
+    again: Mask | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

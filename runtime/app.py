@@ -53,6 +53,8 @@ _ADVANCE_EVERY_S: Final = 0.25
 _SAVE_EVERY_S: Final = 60.0
 _TICK_EVERY_S: Final = 0.5
 _TIDY_EVERY_S: Final = 0.25
+_REPORT_EVERY_S: Final = 10.0
+_NAMED_MAX: Final = 10
 _API_STARTS_WITHIN_S: Final = 15.0
 STATE_FILE: Final = "engine.state"
 
@@ -149,7 +151,7 @@ class Liftwatch:
             counts = records.counts()
             waiting = records.oldest_waiting()
         return Status(
-            readings=0 if self.ingest is None else sum(self.ingest.counters.received.copy().values()),
+            readings=0 if self.ingest is None else self.ingest.received,
             alarms=counts.get("alarms_standing", 0),
             tickets=counts.get("rescues", 0),
             oldest_waiting=waiting,
@@ -223,7 +225,10 @@ class Liftwatch:
             clock=self.clock,
             fleet=fleet,
             on_batch=path.take,
+            rate_per_lift=self.settings.gateway_readings_per_lift_s,
+            burst_per_lift=self.settings.gateway_readings_per_lift_at_once,
         )
+        ingest.expect(self._telemetry.newest())
         self.ingest, self._alarm_path = ingest, path
         self._closing.callback(path.save, state)
         self._closing.callback(ingest.close, within_s=3.0)
@@ -231,6 +236,14 @@ class Liftwatch:
         retention = Retention(self._telemetry, self._records, self.clock, keep(self.settings))
         self._beside.append(retention.metrics)
         self._run(Role("retention", retention.step, pause_s=_TIDY_EVERY_S))
+        self._run(Role("gateway report", self._report_gateways, pause_s=_REPORT_EVERY_S))
+
+    def _report_gateways(self) -> None:
+        """Write down what is known of the gateways, for the processes that serve the API."""
+        assert self.ingest is not None
+        report = self.ingest.report()
+        with self._records.write() as tx:
+            report.save(tx)
 
     def _start_api(self) -> None:
         assert self._telemetry is not None
@@ -282,6 +295,9 @@ class Liftwatch:
             checks["telemetry"] = HealthCheck(self.ingest.failing is None, self.ingest.failing or "")
             failing = self._alarm_path.failing or self._alarm_path.rule_failing or self.ingest.alarm_path_failing
             checks["alarms"] = HealthCheck(failing is None, failing or "")
+            # One gateway that sends too much is no fault of the platform: it is named, and all is well.
+            limited = ", ".join(self.ingest.limited[:_NAMED_MAX])
+            checks["gateways"] = HealthCheck(ok=True, detail=f"limited to their rate: {limited}" if limited else "")
         return checks
 
     def _metrics(self) -> list[Metric]:

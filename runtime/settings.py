@@ -41,6 +41,12 @@ class Settings(BaseSettings):
     mqtt_ca: str = Field("", description="File with the authority that signed the broker's certificate, for mqtts://")
     mqtt_cert: str = Field("", description="File with our client certificate, for a broker that asks for one")
     mqtt_key: str = Field("", description="File with the key of that certificate")
+    gateway_readings_per_lift_s: Annotated[float, Field(gt=0, le=1000)] = Field(
+        10, description="Readings that a gateway may send a second for each of its lifts; live ones are 1"
+    )
+    gateway_readings_per_lift_at_once: Annotated[float, Field(ge=1, le=1e6)] = Field(
+        3600, description="And how many at once for each lift, after a time without a line: an hour of one a second"
+    )
     mqtt_host: str = Field("127.0.0.1", description="Address that the embedded broker listens on")
     mqtt_port: Port = Field(1883, description="Port that the embedded broker listens on")
     http_host: str = Field("127.0.0.1", description="Address that the HTTP API listens on")

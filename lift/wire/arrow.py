@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache, lru_cache
+from functools import cache
+from threading import Lock
 from typing import Any, Final
 
 import numpy as np
@@ -14,7 +15,7 @@ from lift import codes as code_sets
 from lift.batch import Batch, Floats, Ints, Mask, Slots
 from lift.errors import BadFrame
 from lift.signals import BY_NAME, Signal
-from lift.wire import READINGS_MAX, Frame, Refusal, Stamp
+from lift.wire import SHOWN_CHARACTERS_MAX, UNKNOWN_FIELDS_MAX, Frame, Refusals, Stamp, arrow_limits, clipped, shown
 
 # Every Arrow IPC stream of today begins with this continuation marker; no JSON text can.
 MAGIC: Final = b"\xff\xff\xff\xff"
@@ -24,6 +25,9 @@ _INT8_MAX: Final = 127
 _INT16_MAX: Final = 32_767
 # Dictionaries of fewer names are quicker spelled again than looked up.
 _REMEMBER_FROM: Final = 100
+# Bytes of remembered dictionaries: those of a million lifts, about 20 bytes each.
+_REMEMBER_BYTES_MAX: Final = 20_000_000
+_CODES_TOLD: Final = 5
 
 
 @cache
@@ -60,49 +64,74 @@ def to_table(batch: Batch) -> pa.Table:
     return pa.table(fields)
 
 
+def stamp(payload: bytes) -> Stamp | None:
+    """Give a message's number without reading its columns, None when it has none that can be read."""
+    try:
+        return _stamp(pa.ipc.read_schema(pa.py_buffer(payload)).metadata or {})
+    except (pa.ArrowException, OSError, ValueError, EOFError, BadFrame):
+        return None
+
+
 def decode(payload: bytes, catalogue: Mapping[str, Signal] = BY_NAME) -> Frame:
     """Read one Arrow IPC stream of a catalogue's columns; raises BadFrame when it is none or lacks `lift` or `at`."""
+    table, names = _read(payload)
+    stamp = _stamp(table.schema.metadata or {})
+    refusals = Refusals()
+    lifts, lift, named = _lifts(_column(table, names, "lift"))
+    at, timed = _times(_column(table, names, "at"))
+    columns: dict[Signal, Floats] = {}
+    codes: Ints | None = None
+    unknown: list[str] = []
+    for name in names:
+        if name in ("lift", "at"):
+            continue
+        if name == "message_codes":
+            codes = _codes(_column(table, names, name), refusals)
+        elif name in catalogue:
+            values = _floats(_column(table, names, name), catalogue[name], refusals)
+            if values is not None:
+                columns[catalogue[name]] = values
+        else:
+            unknown.append(name[:SHOWN_CHARACTERS_MAX])
+    batch = Batch(lifts, lift, at, columns, codes)
+    good = named & timed
+    rows = None
+    if not good.all():
+        for row in np.flatnonzero(~good).tolist():
+            refusals.add(row, "at" if named[row] else "lift", lambda: "is null", lost=True)
+        rows = np.flatnonzero(good)
+        batch = batch.take(good)
+    return Frame(
+        batch=batch,
+        stamp=stamp,
+        refusals=tuple(refusals.told),
+        unknown_fields=tuple(unknown[:UNKNOWN_FIELDS_MAX]),
+        unknown_in=frozenset({0} if unknown else ()),
+        rows=rows,
+        lost=len(good) - len(batch),
+        more=refusals.more,
+    )
+
+
+def _read(payload: bytes) -> tuple[pa.Table, list[str]]:
+    """Read a stream that stays within the limits, and check it to the last offset; gives its columns' names too."""
+    arrow_limits.check(payload)
     try:
         with pa.ipc.open_stream(payload) as reader:
             table = reader.read_all()
         # Offsets and dictionary indexes come from outside: check them before anything follows one.
         table.validate(full=True)
+        names = table.column_names
     except (pa.ArrowException, OSError, ValueError, EOFError) as error:
-        raise BadFrame("payload", f"not a readable Arrow IPC stream: {error}") from error
-    if table.num_rows > READINGS_MAX:
-        raise BadFrame("payload", f"{table.num_rows} readings in one message, at most {READINGS_MAX} accepted")
-    stamp = _stamp(table.schema.metadata or {})
-    refusals: list[Refusal] = []
-    names, lift, named = _lifts(_column(table, "lift"))
-    at, timed = _times(_column(table, "at"))
-    columns: dict[Signal, Floats] = {}
-    codes: Ints | None = None
-    unknown: list[str] = []
-    for name in table.column_names:
-        if name in ("lift", "at"):
-            continue
-        if name == "message_codes":
-            codes = _codes(_column(table, name), refusals)
-        elif name in catalogue:
-            values = _floats(_column(table, name), catalogue[name], refusals)
-            if values is not None:
-                columns[catalogue[name]] = values
-        else:
-            unknown.append(name)
-    batch = Batch(names, lift, at, columns, codes)
-    good = named & timed
-    if not good.all():
-        refusals += [Refusal(int(row), "lift", "is null", lost=True) for row in np.flatnonzero(~named)]
-        refusals += [Refusal(int(row), "at", "is null", lost=True) for row in np.flatnonzero(named & ~timed)]
-        return Frame(batch.take(good), stamp, tuple(refusals), tuple(unknown), np.flatnonzero(good))
-    return Frame(batch, stamp, tuple(refusals), tuple(unknown))
+        raise BadFrame("payload", clipped(f"not a readable Arrow IPC stream: {error}")) from error
+    return table, names
 
 
-def _column(table: pa.Table, name: str) -> pa.Array:
-    positions = table.schema.get_all_field_indices(name)
-    if len(positions) != 1:
-        raise BadFrame(name, "the column is missing" if not positions else "the column appears more than once")
-    column = table.column(positions[0])
+def _column(table: pa.Table, names: list[str], name: str) -> pa.Array:
+    count = names.count(name)
+    if count != 1:
+        raise BadFrame(name, "the column is missing" if not count else "the column appears more than once")
+    column = table.column(names.index(name))
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
@@ -129,7 +158,7 @@ def _lifts(column: pa.Array) -> tuple[Sequence[str], Any, Mask]:
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         column = column.dictionary_encode()
     if not pa.types.is_dictionary(column.type) or not pa.types.is_string(column.type.value_type):
-        raise BadFrame("lift", f"must be a string column, plain or dictionary-encoded; got {column.type}")
+        raise BadFrame("lift", clipped(f"must be a string column, plain or dictionary-encoded; got {column.type}"))
     named = np.asarray(column.is_valid())
     names = _names(column.dictionary)
     indices = column.indices.fill_null(0) if column.null_count else column.indices
@@ -141,36 +170,60 @@ def _names(dictionary: pa.Array) -> Sequence[str]:
     if dictionary.null_count or dictionary.offset or len(dictionary) < _REMEMBER_FROM:
         return tuple(name or "" for name in dictionary.to_pylist())
     _, offsets, text = dictionary.buffers()
-    return _spell(len(dictionary), offsets.to_pybytes(), text.to_pybytes())
+    return _SPELLED.spell(len(dictionary), offsets.to_pybytes(), text.to_pybytes())
 
 
-@lru_cache(maxsize=1024)
-def _spell(count: int, offsets: bytes, text: bytes) -> tuple[str, ...]:
-    array = pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(text))
-    return tuple(array.to_pylist())
+class _Spelled:
+    """The dictionaries of names met lately, as bytes and as text; bounded, since they come from outside."""
+
+    def __init__(self) -> None:
+        self._names: dict[tuple[bytes, bytes], tuple[str, ...]] = {}
+        self._bytes = 0
+        self._lock = Lock()
+
+    def spell(self, count: int, offsets: bytes, text: bytes) -> tuple[str, ...]:
+        """Give names by their bytes, the same tuple for the same bytes while it is remembered."""
+        names = self._names.get((offsets, text))
+        if names is None:
+            array = pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(text))
+            names = tuple(array.to_pylist())
+            with self._lock:
+                self._bytes += len(offsets) + len(text)
+                if self._bytes > _REMEMBER_BYTES_MAX:
+                    self._names.clear()
+                    self._bytes = len(offsets) + len(text)
+                self._names[offsets, text] = names
+        return names
+
+
+_SPELLED: Final = _Spelled()
 
 
 def _times(column: pa.Array) -> tuple[Ints, Mask]:
     if not pa.types.is_timestamp(column.type):
-        raise BadFrame("at", f"must be a timestamp column; got {column.type}")
+        raise BadFrame("at", clipped(f"must be a timestamp column; got {column.type}"))
     try:
         at = column.cast(_AT).cast(pa.int64())
-    except pa.ArrowInvalid as error:
-        raise BadFrame("at", str(error)) from error
+    except pa.ArrowException as error:
+        raise BadFrame("at", clipped(str(error))) from error
     timed = np.asarray(column.is_valid())
     return (at.fill_null(0) if at.null_count else at).to_numpy(), timed
 
 
-def _floats(column: pa.Array, signal: Signal, refusals: list[Refusal]) -> Floats | None:
+def _floats(column: pa.Array, signal: Signal, refusals: Refusals) -> Floats | None:
     kind = column.type
     if pa.types.is_boolean(kind):
         column = column.cast(pa.int8())
     elif not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
         if not pa.types.is_null(kind):
-            refusals.append(Refusal(None, signal.name, f"must be a number column; got {kind}"))
+            refusals.add(None, signal.name, lambda: f"must be a number column; got {kind}")
         return None
-    values: Floats = column.to_numpy(zero_copy_only=False).astype(signal.dtype, copy=False)
-    return values
+    values: Floats = column.to_numpy(zero_copy_only=False)
+    if values.dtype != np.float64:
+        return values.astype(signal.dtype, copy=False)
+    # What is too large for the narrower type becomes infinite, and is out of every signal's range.
+    with np.errstate(over="ignore"):
+        return values.astype(signal.dtype, copy=False)
 
 
 def _used(batch: Batch) -> tuple[Sequence[str], Slots]:
@@ -197,9 +250,11 @@ def _codes_to_arrow(sets: Ints) -> pa.Array:
     return pa.array(lists, pa.list_(pa.uint8()))
 
 
-def _codes(column: pa.Array, refusals: list[Refusal]) -> Ints | None:
-    if not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type)):
-        refusals.append(Refusal(None, "message_codes", f"must be a column of lists of numbers; got {column.type}"))
+def _codes(column: pa.Array, refusals: Refusals) -> Ints | None:
+    kind = column.type
+    # Numbers only: a list of nothing may claim any length without a byte to show for it.
+    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)) or not pa.types.is_integer(kind.value_type):
+        refusals.add(None, "message_codes", lambda: f"must be a column of lists of whole numbers; got {kind}")
         return None
     sets = np.zeros(len(column), np.int64)
     if column.null_count:
@@ -211,12 +266,12 @@ def _codes(column: pa.Array, refusals: list[Refusal]) -> Ints | None:
     return sets
 
 
-def code_set(row: int, numbers: list[Any], refusals: list[Refusal]) -> int:
-    """Fold the codes we know into one set and refuse each of the others by name."""
-    known: list[int] = []
-    for number in numbers:
-        if type(number) is int and number in code_sets.NUMBERS:
-            known.append(number)
-        else:
-            refusals.append(Refusal(row, "message_codes", f"{number!r} is not a code of GB/T 24476 known here"))
+def code_set(row: int, numbers: list[Any], refusals: Refusals) -> int:
+    """Fold the codes we know into one set and refuse the others by name, the first few of them."""
+    known = {number for number in numbers if type(number) is int and number in code_sets.NUMBERS}
+    if len(known) < len(numbers):
+        strange = [number for number in numbers if type(number) is not int or number not in known]
+        if strange:
+            told = ", ".join(map(shown, strange[:_CODES_TOLD])) + (" …" if len(strange) > _CODES_TOLD else "")
+            refusals.add(row, "message_codes", lambda: f"{told} is no code of GB/T 24476 known here")
     return code_sets.pack(known)

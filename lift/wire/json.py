@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain
 from typing import Any, Final
 
@@ -18,14 +19,13 @@ from lift import codes as code_sets
 from lift.batch import Batch, Floats, Ints
 from lift.errors import BadFrame
 from lift.signals import BY_NAME, Signal
-from lift.wire import READINGS_MAX, Frame, Refusal, Stamp
+from lift.wire import READINGS_MAX, SHOWN_CHARACTERS_MAX, UNKNOWN_FIELDS_MAX, Frame, Refusals, Stamp, shown
 from lift.wire.arrow import code_set, make_stamp
 
 _NUMBERS: Final = frozenset({int, float, bool, type(None)})
 _ALWAYS_KNOWN: Final = frozenset({"lift", "at", "message_codes"})
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _AT_MS_MAX: Final = 253_402_300_800_000  # the year 10000
-_SHOWN_CHARACTERS_MAX: Final = 40
 
 
 def encode(batch: Batch, stamp: Stamp | None = None) -> bytes:
@@ -35,6 +35,15 @@ def encode(batch: Batch, stamp: Stamp | None = None) -> bytes:
         rows if stamp is None else {"epoch": stamp.epoch, "seq": stamp.seq, "readings": rows},
         option=orjson.OPT_SERIALIZE_NUMPY,
     )
+
+
+def stamp(payload: bytes) -> Stamp | None:
+    """Give a message's number without looking at its readings, None when it has none that can be read."""
+    try:
+        body = orjson.loads(payload)
+        return make_stamp(body.get("epoch"), body.get("seq")) if isinstance(body, dict) else None
+    except (orjson.JSONDecodeError, BadFrame):
+        return None
 
 
 def decode(payload: bytes, catalogue: Mapping[str, Signal] = BY_NAME) -> Frame:
@@ -58,22 +67,30 @@ def parse(payload: bytes) -> tuple[list[Any], Stamp | None]:
         else:
             body = [body]
     if not isinstance(body, list):
-        raise BadFrame("payload", f"must be a reading, a list of readings or hold `readings`; got {_show(body)}")
+        raise BadFrame("payload", f"must be a reading, a list of readings or hold `readings`; got {shown(body)}")
     if len(body) > READINGS_MAX:
         raise BadFrame("payload", f"{len(body)} readings in one message, at most {READINGS_MAX} accepted")
     return body, stamp
 
 
-def frame(rows: Sequence[Any], stamp: Stamp | None = None, catalogue: Mapping[str, Signal] = BY_NAME) -> Frame:
-    """Turn parsed readings into columns, refusing what is not of the catalogue's types."""
-    refusals: list[Refusal] = []
+def frame(
+    rows: Sequence[Any],
+    stamp: Stamp | None = None,
+    catalogue: Mapping[str, Signal] = BY_NAME,
+    *,
+    origin: Sequence[int] | None = None,
+) -> Frame:
+    """Turn parsed readings into columns, refusing what is not of the catalogue's types.
+
+    `origin[i]` is the number of the message that row i came in, where rows of several are decoded together.
+    """
+    refusals = Refusals(origin)
     good, at = _identified(rows, refusals)
-    kept = [rows[i] for i in good]
-    fields = _by_field(kept)
+    fields, unknown, odd = _by_field([rows[i] for i in good], catalogue)
     lifts: list[str] = fields.get("lift", [])
     slot = {name: position for position, name in enumerate(dict.fromkeys(lifts))}
     columns = {
-        signal: _floats(signal.name, fields[signal.name], good, refusals).astype(signal.dtype)
+        signal: _floats(signal, fields[signal.name], good, refusals)
         for signal in catalogue.values()
         if signal.name in fields
     }
@@ -84,10 +101,16 @@ def frame(rows: Sequence[Any], stamp: Stamp | None = None, catalogue: Mapping[st
         columns,
         _codes(fields["message_codes"], good, refusals) if "message_codes" in fields else None,
     )
-    unknown = tuple(
-        sorted(str(name)[:_SHOWN_CHARACTERS_MAX] for name in fields.keys() - catalogue.keys() - _ALWAYS_KNOWN)
+    return Frame(
+        batch=batch,
+        stamp=stamp,
+        refusals=tuple(refusals.told),
+        unknown_fields=tuple(sorted(name[:SHOWN_CHARACTERS_MAX] for name in unknown)),
+        unknown_in=frozenset(0 if origin is None else origin[good[i]] for i in odd),
+        rows=np.array(good, np.int64),
+        lost=len(rows) - len(good),
+        more=refusals.more,
     )
-    return Frame(batch, stamp, tuple(refusals), unknown, np.array(good, np.int64))
 
 
 def rfc3339(at: int) -> str:
@@ -108,79 +131,96 @@ def parse_time(value: object) -> int:
         except ValueError:
             moment = None
         if moment is None or moment.tzinfo is None:
-            message = f"{_show(value)} is not RFC 3339 with an offset, like 2026-11-23T08:00:00Z"
+            message = f"{shown(value)} is not RFC 3339 with an offset, like 2026-11-23T08:00:00Z"
             raise ValueError(message)
         since = moment - _EPOCH
         return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
     if type(value) in (int, float) and 0 <= value < _AT_MS_MAX:  # type: ignore[operator]
         return round(value * 1000)  # type: ignore[operator]
-    message = f"{_show(value)} is neither RFC 3339 text nor epoch milliseconds"
+    message = f"{shown(value)} is neither RFC 3339 text nor epoch milliseconds"
     raise ValueError(message)
 
 
-def _identified(rows: Sequence[Any], refusals: list[Refusal]) -> tuple[list[int], list[int]]:
+def _identified(rows: Sequence[Any], refusals: Refusals) -> tuple[list[int], list[int]]:
     """Find the readings that say which lift and when: their row numbers and times."""
     good: list[int] = []
     times: list[int] = []
     for i, row in enumerate(rows):
         if not isinstance(row, dict):
-            refusals.append(Refusal(i, "reading", f"must be an object; got {_show(row)}", lost=True))
+            refusals.add(i, "reading", partial(_wrong, "must be an object", row), lost=True)
             continue
         lift = row.get("lift")
         if not isinstance(lift, str) or not lift:
-            reason = "is missing" if lift is None else f"must be the lift's code as text; got {_show(lift)}"
-            refusals.append(Refusal(i, "lift", reason, lost=True))
+            refusals.add(i, "lift", partial(_wrong, "must be the lift's code as text", lift), lost=True)
             continue
         try:
             at = parse_time(row.get("at"))
         except (ValueError, OverflowError) as error:
-            refusals.append(Refusal(i, "at", "is missing" if "at" not in row else str(error), lost=True))
+            refusals.add(i, "at", partial(str, error if "at" in row else "is missing"), lost=True)
             continue
         good.append(i)
         times.append(at)
     return good, times
 
 
-def _by_field(rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
-    """Turn rows into one list of values a field, None where a row lacks it.
+def _wrong(accepted: str, value: object) -> str:
+    return "is missing" if value is None else f"{accepted}; got {shown(value)}"
 
-    Terminals of one make send the same fields in the same order, and such rows turn over in one go.
+
+def _by_field(
+    rows: Sequence[dict[str, Any]], catalogue: Mapping[str, Signal]
+) -> tuple[dict[str, list[Any]], list[str], list[int]]:
+    """Turn rows into one list of values a field of the catalogue, None where a row lacks it.
+
+    Terminals of one make send the same fields in the same order, and such rows turn over in one go. Fields outside
+    the catalogue get no list, since rows with a name of their own each would need as many lists as there are rows:
+    of those the first few names are given, and which rows have such.
     """
+    known = catalogue.keys() | _ALWAYS_KNOWN
     alike: dict[tuple[str, ...], list[int]] = {}
     for i, row in enumerate(rows):
         alike.setdefault(tuple(row), []).append(i)
+    unknown: dict[str, None] = {}
+    odd: list[int] = []
+    for names, positions in alike.items():
+        if extra := [name for name in names if name not in known]:
+            unknown |= dict.fromkeys(extra[: UNKNOWN_FIELDS_MAX - len(unknown)])
+            odd += positions
     if len(alike) == 1:
         ((names, _),) = alike.items()
-        return dict(zip(names, map(list, zip(*map(dict.values, rows), strict=True)), strict=True))
-    found: dict[str, list[Any]] = {name: [None] * len(rows) for name in dict.fromkeys(chain.from_iterable(alike))}
+        values = zip(*map(dict.values, rows), strict=True)
+        return (
+            {name: list(column) for name, column in zip(names, values, strict=True) if name in known},
+            [*unknown],
+            odd,
+        )
+    reported = [name for name in dict.fromkeys(chain.from_iterable(alike)) if name in known]
+    found: dict[str, list[Any]] = {name: [None] * len(rows) for name in reported}
     for names, positions in alike.items():
         turned = zip(*(rows[i].values() for i in positions), strict=True)
-        for name, values in zip(names, turned, strict=True):
-            column = found[name]
-            for i, value in zip(positions, values, strict=True):
-                column[i] = value
-    return found
+        for name, told in zip(names, turned, strict=True):
+            if (into := found.get(name)) is not None:
+                for i, value in zip(positions, told, strict=True):
+                    into[i] = value
+    return found, [*unknown], odd
 
 
-def _floats(name: str, values: list[Any], rows: list[int], refusals: list[Refusal]) -> Floats:
+def _floats(signal: Signal, values: list[Any], rows: list[int], refusals: Refusals) -> Floats:
     if not set(map(type, values)) <= _NUMBERS:
         for i, value in enumerate(values):
             if type(value) not in _NUMBERS:
-                refusals.append(Refusal(rows[i], name, f"must be a number; got {_show(value)}"))
+                refusals.add(rows[i], signal.name, partial(_wrong, "must be a number", value))
                 values[i] = None
-    return np.array(values, np.float64)
+    # What is too large for the narrower type becomes infinite, and is out of every signal's range.
+    with np.errstate(over="ignore"):
+        return np.array(values, np.float64).astype(signal.dtype)
 
 
-def _codes(values: list[Any], rows: list[int], refusals: list[Refusal]) -> Ints:
+def _codes(values: list[Any], rows: list[int], refusals: Refusals) -> Ints:
     sets = np.full(len(values), code_sets.NOT_REPORTED, np.int64)
     for i, numbers in enumerate(values):
         if isinstance(numbers, list):
             sets[i] = code_set(rows[i], numbers, refusals) if numbers else 0
         elif numbers is not None:
-            refusals.append(Refusal(rows[i], "message_codes", f"must be a list of numbers; got {_show(numbers)}"))
+            refusals.add(rows[i], "message_codes", partial(_wrong, "must be a list of numbers", numbers))
     return sets
-
-
-def _show(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN_CHARACTERS_MAX else text[:_SHOWN_CHARACTERS_MAX] + "…"

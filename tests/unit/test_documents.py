@@ -13,8 +13,9 @@ from adapters.clock import SystemClock
 from adapters.records_sql import SqlRecords
 from gateway.gateway import Gateway
 from gateway.spool import Spool
-from ingest.counters import Counters
+from ingest.ledger import Ledger
 from lift.alarm import AlarmState, Change, Priority
+from lift.fleet import Fleet
 from lift.ports import Bus, Message
 from lift.ticket import Answer, ClockName, Stage
 from runtime.cli import app as commands
@@ -262,7 +263,13 @@ def metric_names(folder: Path) -> set[str]:
     }
     spool = Spool(folder / "spool.db", bytes_max=1_000, age_max_us=1, fresh_epoch="a")
     gateway = Gateway("demo", AbsentBus(), spool, SystemClock())
-    names |= {metric.name for metric in [*gateway.metrics(), *Counters().metrics()]}
+    names |= {
+        metric.name
+        for metric in [
+            *gateway.metrics(),
+            *(one for what in ("readings", "trips") for one in Ledger(Fleet([]), what).metrics()),
+        ]
+    }
     spool.close()
     records = SqlRecords(f"sqlite:///{folder / 'records.db'}")
     with records.read() as reads:

@@ -18,10 +18,11 @@ from dashboards.layout import COLUMNS, Dashboard, Row, lay_out
 from dashboards.one_lift import LIFT
 from dashboards.panels import COLOURS, UNITS, states, timeseries
 from dashboards.queries import CODES_FIELD, highest
-from ingest.counters import Counters
+from ingest.ledger import Ledger
 from lift import codes
 from lift.batch import from_rows
 from lift.codes import Code
+from lift.fleet import Fleet
 from lift.signals import BY_NAME, CAR_SPEED, LOAD, SIGNALS, Signal
 from tests import servers
 
@@ -137,7 +138,7 @@ def test_every_metric_asked_for_is_measured(dashboard: Dashboard, tmp_path: Path
     asked = {name for query in queries(dashboard, "expr") for name in re.findall(r"liftwatch_\w+", query)}
     with SqlRecords(f"sqlite:///{tmp_path}/records.db").read() as records:
         known = {f"liftwatch_{name}" for name in records.counts()}
-    known |= {metric.name for metric in Counters().metrics()}
+    known |= {metric.name for metric in Ledger(Fleet([]), "readings").metrics()}
     known |= {
         name
         for path in ROOT.glob("[a-z]*/*.py")

@@ -9,24 +9,9 @@ from hypothesis import strategies as st
 
 from ingest.intake import AHEAD_US_MAX, Delivery, Intake, take_in
 from lift.batch import from_rows
-from lift.fleet import Fleet
 from lift.ports import Message
-from lift.register import Lift
 from lift.wire import PAYLOAD_BYTES_MAX, Stamp, arrow, json
-
-NOW = 1_795_000_000_000_000
-
-
-def make_lift(code: str, gateway: str) -> Lift:
-    """Make a lift of which only code and gateway matter."""
-    return Lift(
-        rescue_code=code, registration_code=f"3110{code}", use_registration="", factory_number="", building_id="b",
-        firm_id="f", gateway=gateway, make="", model="", installed="2020-01-01", rated_speed=1.75,
-        rated_load_kg=1000, landings=20,
-    )  # fmt: skip
-
-
-FLEET = Fleet([make_lift("000001", "a"), make_lift("000002", "a"), make_lift("000003", "b")])
+from tests.unit.ingest.line import FLEET, NOW
 
 
 def take(*messages: tuple[str, bytes]) -> Intake:

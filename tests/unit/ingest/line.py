@@ -1,0 +1,85 @@
+"""One end of the line for ingest's tests: a store that a test can shut or break, a clock, and two gateways' lifts."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lift.batch import Batch
+from lift.fleet import Fleet
+from lift.ports import Stored
+from lift.register import Lift
+
+NOW = 1_795_000_000_000_000
+SECOND = 1_000_000
+
+
+def make_lift(code: str, gateway: str) -> Lift:
+    """Make a lift of which only code and gateway matter."""
+    return Lift(
+        rescue_code=code, registration_code=f"3110{code}", use_registration="", factory_number="", building_id="b",
+        firm_id="f", gateway=gateway, make="", model="", installed="2020-01-01", rated_speed=1.75,
+        rated_load_kg=1000, landings=20,
+    )  # fmt: skip
+
+
+FLEET = Fleet([make_lift("000001", "a"), make_lift("000002", "a"), make_lift("000003", "b")])
+
+
+@dataclass
+class Hands:
+    """A clock that a test sets by hand."""
+
+    at: int = NOW
+
+    def now(self) -> int:
+        """Tell the time."""
+        return self.at
+
+
+class Shelf:
+    """Readings of one kind, each kept once by lift and time."""
+
+    def __init__(self) -> None:
+        self._rows: dict[tuple[str, int], dict[str, Any]] = {}
+
+    def append(self, batch: Batch) -> Stored:
+        """Keep readings and say which were there already."""
+        again = np.zeros(len(batch), np.bool_)
+        for i, row in enumerate(batch.rows()):
+            again[i] = (row["lift"], row["at"]) in self._rows
+            self._rows.setdefault((row["lift"], row["at"]), {}).update(row)
+        duplicate = int(again.sum())
+        return Stored(len(batch) - duplicate, duplicate, again)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Give what is kept."""
+        yield from self._rows.values()
+
+
+class Store:
+    """A telemetry store in memory, behind a door that a test can shut or break."""
+
+    def __init__(self) -> None:
+        """Open the door."""
+        self.readings, self.trips = Shelf(), Shelf()
+        self.open = threading.Event()
+        self.open.set()
+        self.mood: Exception | None = None
+
+    def append(self, batch: Batch) -> Stored:
+        """Store readings, unless the door is shut or the mood is bad."""
+        self._pass_the_door()
+        return self.readings.append(batch)
+
+    def append_trips(self, batch: Batch) -> Stored:
+        """Store trips likewise."""
+        self._pass_the_door()
+        return self.trips.append(batch)
+
+    def _pass_the_door(self) -> None:
+        self.open.wait(20)
+        if self.mood is not None:
+            raise self.mood
