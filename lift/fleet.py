@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from lift.batch import Batch
 from lift.register import Lift
 
-# Names whose slots are remembered, all lists together: a few times the largest city.
+# Names whose slots are remembered, all lists together: a few times the largest city. Short lists are quicker looked
+# up again than remembered, and the decoder gives a new object for each of them.
 _REMEMBERED_MAX: Final = 1_000_000
+_REMEMBER_FROM: Final = 100
 
 
 class Fleet:
@@ -53,7 +55,7 @@ class Fleet:
             return kept[1]
         find = self._slot.get
         slots = np.array([find(code, -1) for code in codes], np.int32)
-        if isinstance(codes, tuple) and len(codes) <= _REMEMBERED_MAX and not (slots < 0).any():
+        if isinstance(codes, tuple) and _REMEMBER_FROM <= len(codes) <= _REMEMBERED_MAX and not (slots < 0).any():
             self._remembered += len(codes)
             if self._remembered > _REMEMBERED_MAX:
                 self._answers.clear()

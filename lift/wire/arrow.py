@@ -74,7 +74,20 @@ def stamp(payload: bytes) -> Stamp | None:
 
 def decode(payload: bytes, catalogue: Mapping[str, Signal] = BY_NAME) -> Frame:
     """Read one Arrow IPC stream of a catalogue's columns; raises BadFrame when it is none or lacks `lift` or `at`."""
-    table, names = _read(payload)
+    arrow_limits.check(payload)
+    try:
+        return _frame(payload, catalogue)
+    # Beside the reader itself, joining and converting columns of outlandish types raises what Arrow likes.
+    except (pa.ArrowException, OSError, ValueError, EOFError) as error:
+        raise BadFrame("payload", clipped(f"not a readable Arrow IPC stream: {error}")) from error
+
+
+def _frame(payload: bytes, catalogue: Mapping[str, Signal]) -> Frame:
+    with pa.ipc.open_stream(payload) as reader:
+        table = reader.read_all()
+    # Offsets and dictionary indexes come from outside: check them before anything follows one.
+    table.validate(full=True)
+    names = table.column_names
     stamp = _stamp(table.schema.metadata or {})
     refusals = Refusals()
     lifts, lift, named = _lifts(_column(table, names, "lift"))
@@ -111,20 +124,6 @@ def decode(payload: bytes, catalogue: Mapping[str, Signal] = BY_NAME) -> Frame:
         lost=len(good) - len(batch),
         more=refusals.more,
     )
-
-
-def _read(payload: bytes) -> tuple[pa.Table, list[str]]:
-    """Read a stream that stays within the limits, and check it to the last offset; gives its columns' names too."""
-    arrow_limits.check(payload)
-    try:
-        with pa.ipc.open_stream(payload) as reader:
-            table = reader.read_all()
-        # Offsets and dictionary indexes come from outside: check them before anything follows one.
-        table.validate(full=True)
-        names = table.column_names
-    except (pa.ArrowException, OSError, ValueError, EOFError) as error:
-        raise BadFrame("payload", clipped(f"not a readable Arrow IPC stream: {error}")) from error
-    return table, names
 
 
 def _column(table: pa.Table, names: list[str], name: str) -> pa.Array:

@@ -23,6 +23,8 @@ from lift.wire import READINGS_MAX, SHOWN_CHARACTERS_MAX, UNKNOWN_FIELDS_MAX, Fr
 from lift.wire.arrow import code_set, make_stamp
 
 _NUMBERS: Final = frozenset({int, float, bool, type(None)})
+# Rows of more layouts are no longer turned over layout by layout.
+_LAYOUTS_MAX: Final = 100
 _ALWAYS_KNOWN: Final = frozenset({"lift", "at", "message_codes"})
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _AT_MS_MAX: Final = 253_402_300_800_000  # the year 10000
@@ -195,6 +197,8 @@ def _by_field(
             odd,
         )
     reported = [name for name in dict.fromkeys(chain.from_iterable(alike)) if name in known]
+    if len(alike) > _LAYOUTS_MAX:
+        return {name: [row.get(name) for row in rows] for name in reported}, [*unknown], odd
     found: dict[str, list[Any]] = {name: [None] * len(rows) for name in reported}
     for names, positions in alike.items():
         turned = zip(*(rows[i].values() for i in positions), strict=True)
