@@ -34,6 +34,7 @@ _COMMIT_READINGS_MAX: Final = 500_000
 _GATHER_S: Final = 0.2
 # How long an intake waits for room while the store works.
 _ROOM_S: Final = 1.0
+_RETRY_FIRST_S: Final = 0.1
 _RETRY_S_MAX: Final = 5.0
 
 
@@ -149,7 +150,7 @@ class Keeper:
 
     def _until_done(self, work: _Work) -> bool:
         """Try until all of it is kept: nothing is receipted before. Gives up only when closing."""
-        wait_s = 0.1
+        wait_s = _RETRY_FIRST_S
         while True:
             try:
                 self._store(work)

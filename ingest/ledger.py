@@ -89,18 +89,21 @@ class Ledger:
         width = len(self._fleet.gateways) + 1
         gateway = self._fleet.gateway[batch.lift]
         all_of_them = np.bincount(gateway, minlength=width)
-        again = np.zeros(width, np.int64)
-        if result.duplicate and not result.stored:
-            again = all_of_them
+        stored, duplicate = np.zeros(width, np.int64), np.zeros(width, np.int64)
+        if not result.duplicate:
+            stored += all_of_them
+        elif not result.stored:
+            duplicate += all_of_them
         elif result.again is not None:
-            again = np.bincount(gateway[result.again], minlength=width)
-        elif result.duplicate:
-            # A store that does not say which: counted, but as nobody's, and so the books show that it does not say.
-            again[-1] = result.duplicate
+            duplicate += np.bincount(gateway[result.again], minlength=width)
+            stored += all_of_them - duplicate
+        # Where the store's own sums differ, nobody knows whose readings those are; then something is missing.
+        stored[-1] += result.stored - stored.sum()
+        duplicate[-1] += result.duplicate - duplicate.sum()
         with self._lock:
             self._counts["waiting"] -= all_of_them
-            self._counts["stored"] += all_of_them - again
-            self._counts["duplicate"] += again
+            self._counts["stored"] += stored
+            self._counts["duplicate"] += duplicate
 
     def snapshot(self) -> dict[str, Ints]:
         """Give all counts of one moment, an array a name with one entry a gateway, and `missing`, which should be 0."""

@@ -1,7 +1,8 @@
 """One end of the line for ingest's tests: a store that a test can shut or break, a clock, and two gateways' lifts."""
 
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from lift.batch import Batch
 from lift.fleet import Fleet
-from lift.ports import Stored
+from lift.ports import Message, Stored
 from lift.register import Lift
 
 NOW = 1_795_000_000_000_000
@@ -83,3 +84,29 @@ class Store:
         self.open.wait(20)
         if self.mood is not None:
             raise self.mood
+
+
+class Line:
+    """A bus without a broker: what is put into the inbox is received in order, what is published is kept."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self.inbox: deque[Message] = deque()
+        self.published: list[Message] = []
+        self.answered: list[int] = []
+        self.connected = True
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        """Keep a message."""
+        self.published.append(Message(topic, payload))
+
+    def receive(self, *, wait_s: float, most: int) -> list[Message]:
+        """Give what is in the inbox."""
+        return [self.inbox.popleft() for _ in range(min(most, len(self.inbox)))]
+
+    def done(self, messages: Sequence[Message]) -> None:
+        """Note which messages are answered."""
+        self.answered += [message.token for message in messages if message.token]
+
+    def close(self) -> None:
+        """Do nothing."""
