@@ -41,10 +41,10 @@ class SqlReads(SqlAlarmReads, Reads):
         return self._find(Building, "building", building_id)
 
     def lifts(
-        self, *, text: str = "", firm_id: str | None = None, after: str = "", most: int = 50
+        self, *, text: str = "", firm_id: str | None = None, gateway: str = "", after: str = "", most: int = 50
     ) -> list[tuple[Lift, Building]]:
         """Search lifts by code prefix or by part of an address or building name, in order of rescue code."""
-        codes = self._codes(text.strip(), firm_id, after, capped(most))
+        codes = self._codes(text.strip(), firm_id, gateway, after, capped(most))
         table, places = schema.lifts, schema.buildings
         found = self._all(Lift, select_record(table, Lift).where(table.c.rescue_code.in_(codes)))
         wanted = {lift.building_id for lift in found}
@@ -53,11 +53,13 @@ class SqlReads(SqlAlarmReads, Reads):
         found.sort(key=lambda lift: lift.rescue_code)
         return [(lift, by_id[lift.building_id]) for lift in found]
 
-    def _codes(self, text: str, firm_id: str | None, after: str, most: int) -> list[str]:
+    def _codes(self, text: str, firm_id: str | None, gateway: str, after: str, most: int) -> list[str]:
         """Give the rescue codes of a search: each way of fitting is asked alone, so that each uses its index."""
         table = schema.lifts
         query = sa.select(table.c.rescue_code).where(table.c.rescue_code > after)
         query = of_firm(query, table.c.firm_id, firm_id).order_by(table.c.rescue_code).limit(most)
+        if gateway:
+            query = query.where(table.c.gateway == gateway)
         if not text:
             return list(self._scalars(query))
         ways = [
@@ -75,6 +77,12 @@ class SqlReads(SqlAlarmReads, Reads):
         if len(listed) < _BUILDINGS_LISTED_MAX:
             return schema.lifts.c.building_id.in_(listed)
         return query.where(places.c.building_id == schema.lifts.c.building_id).exists()
+
+    def gateways(self, *, firm_id: str | None = None) -> Mapping[str, int]:
+        """Give the names of the gateways in the register, and how many lifts are behind each."""
+        table = schema.lifts
+        query = sa.select(table.c.gateway, sa.func.count()).group_by(table.c.gateway)
+        return {str(row[0]): int(row[1]) for row in self._rows(of_firm(query, table.c.firm_id, firm_id))}
 
     def all_lifts(self) -> list[Lift]:
         """Give every lift in the order they were registered."""

@@ -22,6 +22,7 @@ from api.routes import (
     catalogue,
     events,
     front,
+    gateways,
     health,
     incidents,
     lifts,
@@ -42,7 +43,7 @@ from lift.ports import Records, Telemetry, Timepiece
 
 _RESOURCES = (
     front, session, events, lifts, trips, alarm_kpis, alarm_routes, out_of_service, incidents,
-    tickets, callouts, quarantine, health, metric_routes, catalogue,
+    tickets, callouts, quarantine, gateways, health, metric_routes, catalogue,
 )  # fmt: skip
 
 

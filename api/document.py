@@ -26,6 +26,7 @@ TAGS: Final = [
     {"name": "tickets", "description": "Rescues from the first call to the filed cause"},
     {"name": "callouts", "description": "Orders to firms and stations, and their answers"},
     {"name": "quarantine", "description": "Messages that could not be taken in"},
+    {"name": "gateways", "description": "Which are there, how their clocks stand, and what became of every reading"},
     {"name": "platform", "description": "Health, figures and the catalogue of signals and codes"},
 ]
 

@@ -87,6 +87,8 @@ RULES: Final[Mapping[str, Rule]] = {
     "refuse_callout": _rule("refuse a call-out", _D, _F, _C, _A),
     "quarantine": _rule("list quarantined messages", _D, _I, _A),
     "quarantine_item": _rule("look at a quarantined message", _D, _I, _A),
+    "gateways": _rule("list gateways", _D, _F, _I, _A),
+    "gateway": _rule("look at a gateway", _D, _F, _I, _A),
     "replay_quarantined": _rule("replay a quarantined message", _A),
 }
 

@@ -222,9 +222,15 @@ class Reads(AlarmReads, Protocol):
         """Find a building; raises NotFound."""
 
     def lifts(
-        self, *, text: str = "", firm_id: str | None = None, after: str = "", most: int = 50
+        self, *, text: str = "", firm_id: str | None = None, gateway: str = "", after: str = "", most: int = 50
     ) -> list[tuple[Lift, Building]]:
-        """Search lifts by code prefix or by part of an address or building name, in order of rescue code."""
+        """Search lifts by code prefix or by part of an address or building name, in order of rescue code.
+
+        With a gateway's name only the lifts behind it.
+        """
+
+    def gateways(self, *, firm_id: str | None = None) -> Mapping[str, int]:
+        """Give the names of the gateways in the register, and how many lifts are behind each."""
 
     def all_lifts(self) -> list[Lift]:
         """Give every lift in the order they were registered."""

@@ -17,7 +17,7 @@ BODIES = {
 }
 UNKNOWN = {
     "code": "999999", "key": "999999:rule:1", "ticket_id": "20200101-0001", "callout_id": "20200101-0001-1",
-    "incident_key": "lift:999999:1", "number": "99",
+    "incident_key": "lift:999999:1", "number": "99", "gateway": "none",
 }  # fmt: skip
 WITH_IDS = [route for route in ROUTES if "{" in route[1] and "{quarantine_id}" not in route[1]]
 
@@ -34,7 +34,7 @@ def theirs(world: World) -> dict[str, str]:
     number = world.alarms.take_out_of_service(WEST, by="west", minutes=5, reason="works").number
     return {
         "code": WEST, "key": alarm.key, "ticket_id": ticket.ticket_id, "callout_id": callout.callout_id,
-        "incident_key": incident.key, "number": str(number),
+        "incident_key": incident.key, "number": str(number), "gateway": "demo-west",
     }  # fmt: skip
 
 

@@ -42,6 +42,7 @@ def filled(path: str) -> str:
         "callout_id": "none",
         "incident_key": "none",
         "number": "1",
+        "gateway": "none",
     }.items():
         path = path.replace(f"{{{place}}}", text)
     return path.replace("{quarantine_id}", "1")

@@ -254,7 +254,7 @@ def _register() -> Register:
             factory_number=f"F-{code}",
             building_id=f"building-{side}",
             firm_id=f"firm-{side}",
-            gateway="demo",
+            gateway="demo" if side == "east" else f"demo-{side}",
             make="Example",
             model="M1",
             installed="2019-05-01",
