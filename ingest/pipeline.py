@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from ingest.arrivals import Arrivals
-from ingest.gate import BURST_PER_LIFT, RATE_PER_LIFT, TOGETHER_MAX, Gate
+from ingest.gate import BURST_PER_LIFT, RATE_PER_LIFT, TOGETHER_MAX, WAITING_MAX, Gate
 from ingest.gateways import Gateways
 from ingest.intake import CATALOGUES, Delivery, Intake, take_in
 from ingest.keeper import QUEUE_READINGS_MAX, Keeper, Store
@@ -107,9 +107,7 @@ class Ingest:
 
     def step(self, *, wait_s: float) -> bool:
         """Handle what has arrived, waiting at most `wait_s` for it; True = there may be more at once."""
-        messages: list[Message] = []
-        if not self._gate.full:
-            messages = self._bus.receive(wait_s=0.0 if self._gate.ready else wait_s, most=TOGETHER_MAX)
+        messages = self._receive(wait_s)
         now = self._clock.now()
         self._gateways.hear(messages, now)
         turn = self._gate.turn(messages, now)
@@ -123,7 +121,19 @@ class Ingest:
         self._bus.done(turn.acknowledge)
         self.send_receipts()
         self._gateways.look_around(now)
-        return turn.more or len(messages) == TOGETHER_MAX
+        return turn.more or len(messages) >= TOGETHER_MAX
+
+    def _receive(self, wait_s: float) -> list[Message]:
+        """Take what has arrived: as much as one pass holds, or all of it while some wait for their turn.
+
+        The broker's line is the one place where a message can be behind those of a gateway gone mad.
+        """
+        if self._gate.full:
+            return []
+        messages = self._bus.receive(wait_s=0.0 if self._gate.ready else wait_s, most=TOGETHER_MAX)
+        if self._gate.busy and len(messages) == TOGETHER_MAX:
+            messages += self._bus.receive(wait_s=0.0, most=WAITING_MAX)
+        return messages
 
     # ------------------------------------------------------------------------------------- readings
 
