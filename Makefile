@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LIFTWATCH := $(BIN)/liftwatch
 
-.PHONY: run test check format bench evaluate chaos openapi dashboards documents lock clean help
+.PHONY: run test check format bench evaluate chaos fuzz openapi dashboards documents lock clean help
 
 run: $(READY) ## start everything on this machine, with a simulated city
 	@$(LIFTWATCH) run
@@ -36,6 +36,14 @@ chaos: $(READY) ## kill, cut and fill everything 200 times under load; prove tha
 
 evaluate: $(READY) ## judge every rule against a simulated city's truth
 	@$(LIFTWATCH) evaluate --lifts 2000 --hours 6 --fault-rate 50 --near-miss-rate 10
+
+fuzz: $(READY) ## attack the decoders with made-up messages for seconds=60; needs atheris
+	@$(BIN)/python -c 'import atheris' 2> /dev/null || { \
+		echo 'make fuzz needs atheris, which Liftwatch itself does not: $(BIN)/pip install atheris'; \
+		echo 'It comes as a wheel for Linux. The same promises are tested without it in tests/fuzz, by every make test.'; \
+		exit 1; \
+	}
+	@$(BIN)/python -m tests.fuzz.atheris_decoders build/fuzz --seconds $(or $(seconds),60)
 
 openapi: $(READY) ## write docs/openapi.json anew
 	@$(LIFTWATCH) openapi

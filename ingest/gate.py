@@ -40,13 +40,13 @@ _TURN_WORK: Final = 256 * 1024
 # Waiting for their turn, of all gateways; beyond it the bus is not read, and turns come every pass.
 WAITING_MAX: Final = 20_000
 WAITING_BYTES_MAX: Final = 64 * 1024 * 1024
-# Numbered messages of one gateway over its rate that are kept at hand: its own window is 64, twice for what it sends
-# again meanwhile. What does not fit is in its spool.
-HELD_MAX: Final = 128
+# Numbered messages of one gateway over its rate that are kept at hand: twice its own window. What does not fit is in
+# its spool.
+HELD_MAX: Final = 256
 HELD_BYTES_MAX: Final = 8 * 1024 * 1024
 HELD_BYTES_ALL_MAX: Final = 64 * 1024 * 1024
 # Messages of one gateway over its rate that are looked into in one pass; who sends more than that at once is mad.
-_LOOKED_INTO_MAX: Final = 64
+_LOOKED_INTO_MAX: Final = 128
 # A gateway puts readings of an emergency into a message of their own, so a short message goes first.
 _SHORT_BYTES: Final = 4096
 # A debt is forgiven beyond this: one large message must not silence a small gateway for an hour.

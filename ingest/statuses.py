@@ -20,7 +20,7 @@ class Status:
     """A gateway's status; None = it does not say. `at` and `oldest` are µs since 1970 UTC by its own clock.
 
     `spooled` counts its messages without a receipt, `dropped` the readings that its spool has given up, and
-    `hours_left` says how long the spool lasts at the present rate.
+    `hours_left` says how long the spool lasts at the present rate, `disk_full` that only emergencies still have room.
     """
 
     online: bool
@@ -30,10 +30,12 @@ class Status:
     dropped: int | None = None
     oldest: int | None = None
     hours_left: float | None = None
+    disk_full: bool | None = None
 
 
 _KINDS: Final[dict[str, tuple[type, ...]]] = {
     "at": (int,), "version": (str,), "spooled": (int,), "dropped": (int,), "oldest": (int,), "hours_left": (int, float),
+    "disk_full": (bool,),
 }  # fmt: skip
 assert {"online", *_KINDS} == {one.name for one in fields(Status)}
 

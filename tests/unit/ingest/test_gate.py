@@ -86,7 +86,7 @@ def test_of_a_flood_only_the_first_are_looked_into() -> None:
     gate = make_gate()
     spend(gate, A, 60)
     turn = gate.turn([bare("a", token) for token in range(1, 5000)], NOW)
-    assert (len(turn.refuse), len(turn.acknowledge) + len(turn.refuse)) == (64, 4999)
+    assert (len(turn.refuse), len(turn.acknowledge) + len(turn.refuse)) == (128, 4999)
 
 
 def test_a_debt_is_forgiven_after_a_minute() -> None:

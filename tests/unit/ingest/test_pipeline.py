@@ -16,11 +16,13 @@ from adapters.records_sql import SqlRecords
 from ingest import keeper
 from ingest.pipeline import SUBSCRIPTIONS, Ingest
 from ingest.replay import ReplayResult, replay
+from ingest.statuses import Status
 from lift import topics
-from lift.batch import from_rows
+from lift.batch import Batch, from_rows
 from lift.errors import Unavailable
 from lift.ports import Quarantined
-from lift.wire import Stamp, arrow
+from lift.trips import TRIP_BY_NAME
+from lift.wire import Stamp, arrow, json
 from tests import servers
 from tests.unit.ingest.line import FLEET, NOW, SECOND, Hands, Store
 
@@ -34,7 +36,9 @@ class Site:
     store: Store
     records: SqlRecords
     clock: Hands
-    judged: list[dict[str, Any]] = field(default_factory=list)
+    judged: list[dict[str, Any]]
+    trips: list[dict[str, Any]]
+    told: list[tuple[str, bool, int]]
     receipts: list[dict[str, Any]] = field(default_factory=list)
 
     def send(self, *readings: dict[str, Any], seq: int = 0, gateway: str = "a") -> None:
@@ -86,7 +90,8 @@ def site(tmp_path: Path) -> Iterator[Site]:
     """Set up the line on a free port."""
     broker = EmbeddedBroker("127.0.0.1", servers.free_port())
     broker.start()
-    store, clock, judged = Store(), Hands(), list[dict[str, Any]]()
+    store, clock, judged, trips = Store(), Hands(), list[dict[str, Any]](), list[dict[str, Any]]()
+    told: list[tuple[str, bool, int]] = []
     records = SqlRecords(f"sqlite:///{tmp_path / 'records.db'}")
     inbound = MqttBus(broker.url, client_id="ingest", subscribe=SUBSCRIPTIONS)
     gateway = MqttBus(broker.url, client_id="gateway", subscribe=[topics.topic("a", topics.RECEIPT)])
@@ -97,8 +102,10 @@ def site(tmp_path: Path) -> Iterator[Site]:
         clock=clock,
         fleet=FLEET,
         on_batch=lambda batch: judged.extend(batch.rows()),
+        on_trips=lambda batch: trips.extend(batch.rows()),
+        on_gateway=lambda name, online, at: told.append((name, online, at)),
     )
-    there = Site(ingest, gateway, store, records, clock, judged)
+    there = Site(ingest, gateway, store, records, clock, judged, trips, told)
     assert there.until(lambda: inbound.connected and gateway.connected)
     yield there
     store.open.set()
@@ -107,6 +114,10 @@ def site(tmp_path: Path) -> Iterator[Site]:
     gateway.close()
     broker.stop()
     records.close()
+
+
+def _receipted(site: Site, count: int) -> bool:
+    return len(site.receipts) >= count
 
 
 def _judged(site: Site, count: int) -> bool:
@@ -212,3 +223,75 @@ def test_the_counters_add_up(site: Site) -> None:
     }  # fmt: skip
     assert (counts["received"][1], counts["refused"][1]) == (1, 1)
     assert not counts["missing"].any()
+
+
+def trip(lift: str = "000001", at: int = NOW, **signals: float) -> dict[str, Any]:
+    """Make one finished trip."""
+    return {"lift": lift, "at": at, **signals}
+
+
+@pytest.mark.parametrize("encode", [arrow.encode, json.encode], ids=["arrow", "json"])
+def test_trips_go_the_way_of_readings(site: Site, encode: Callable[[Batch, Stamp], bytes]) -> None:
+    """Checked, shown to the condition monitor, stored once, receipted, and what is wrong with them in quarantine."""
+    good, odd = trip(flight_time=12.5, top_speed=1.75), trip("000002", flight_time=9e9, top_speed=1.0)
+    batch = from_rows([good, odd, trip("000009", top_speed=1.0)], TRIP_BY_NAME)
+    for _ in range(2):
+        site.bus.publish(topics.topic("a", topics.TRIPS), encode(batch, Stamp("e", 7)))
+        assert site.until(partial(_receipted, site, len(site.receipts) + 1))
+    assert site.receipts[0] == {"epoch": "e", "stored": [[7, 7]]}
+    kept = [good, trip("000002", top_speed=1.0)]
+    assert (list(site.store.trips.rows()), site.trips[:2], site.stored, site.judged) == (kept, kept, [], [])
+    reasons = site.waiting()[0].reasons
+    assert [reason.split(":")[0] for reason in reasons] == ["reading 2, lift", "reading 1, flight_time"]
+    counts = site.counts(topics.TRIPS)
+    assert {name: int(counts[name][0]) for name in ("received", "stored", "duplicate", "refused", "missing")} == {
+        "received": 6, "stored": 2, "duplicate": 2, "refused": 2, "missing": 0,
+    }  # fmt: skip
+    assert site.count("received") == 0
+
+
+def test_quarantined_trips_are_replayed_as_trips(site: Site) -> None:
+    """A replay goes by the topic that the message came on."""
+    late = trip(at=NOW + 3600 * SECOND, top_speed=1.5)
+    payload = json.encode(from_rows([late], TRIP_BY_NAME), Stamp("e", 1))
+    site.bus.publish(topics.topic("a", topics.TRIPS), payload)
+    assert site.until(site.waiting)
+    site.clock.at += 7200 * SECOND
+    assert site.replay(site.waiting()[0]).stored == 1
+    assert (list(site.store.trips.rows()), site.stored) == ([late], [])
+
+
+def test_a_numbered_message_that_cannot_be_read_is_receipted_once_it_is_in_quarantine(site: Site) -> None:
+    """Otherwise its gateway would send it again for ever, in the place of what could be read."""
+    site.bus.publish(topics.topic("a", topics.TELEMETRY), b'{"epoch":"e","seq":3,"readings":"none"}')
+    assert site.until(lambda: site.receipts)
+    assert site.receipts == [{"epoch": "e", "stored": [[3, 3]]}]
+    assert len(site.waiting()) == 1
+
+
+def test_a_gateways_will_and_its_return_are_told_once_each(site: Site) -> None:
+    """One lost gateway is one message, with since when; what it said last is there to see."""
+    status = topics.topic("a", topics.STATUS)
+    site.bus.publish(status, b'{"online":true,"at":1,"version":"1.2","spooled":4,"colour":"red"}', retain=True)
+    site.send(reading(), seq=1)
+    assert site.until(lambda: site.receipts and site.figure("liftwatch_gateways_online") == 1)
+    site.bus.publish(status, b'{"online":false}', retain=True)
+    assert site.until(lambda: site.ingest.report().gateways[0].status == Status(online=False))
+    site.clock.at += 10 * SECOND
+    assert site.until(lambda: site.told)
+    site.clock.at += 600 * SECOND
+    site.send(reading(at=NOW + 1), seq=2)
+    assert site.until(lambda: len(site.told) > 1)
+    assert site.told == [("a", False, NOW), ("a", True, site.clock.at)]
+
+
+def test_a_callback_that_fails_costs_nothing_else(site: Site) -> None:
+    """What is told of gateways, and the condition monitor, may fail; readings and trips are stored all the same."""
+    site.ingest._feeds[topics.TRIPS] = lambda _: 1 / 0  # type: ignore[assignment]
+    site.ingest._gateways._on_gateway = lambda *_: 1 / 0  # type: ignore[assignment]
+    site.bus.publish(topics.topic("a", topics.TRIPS), json.encode(from_rows([trip()], TRIP_BY_NAME), Stamp("e", 1)))
+    assert site.until(lambda: site.receipts)
+    site.clock.at += 200 * SECOND
+    assert site.until(lambda: site.figure("liftwatch_gateway_path_failures_total") == 1)
+    assert site.ingest.trip_path_failing == "ZeroDivisionError: division by zero"
+    assert site.ingest.alarm_path_failing is None
