@@ -57,7 +57,7 @@ class SaidOut(Shape):
     dropped: Annotated[int | None, Field(examples=[0], description="Readings its spool has given up")]
     oldest: Moment | None
     hours_left: Annotated[float | None, Field(examples=[71.5], description="How long its spool lasts as things are")]
-    disk_full: Annotated[bool | None, Field(examples=[False], description="Only emergencies still have room on its disk")]
+    disk_full: Annotated[bool | None, Field(examples=[False], description="Only emergencies still have room")]
 
 
 class GatewayOut(Shape):
