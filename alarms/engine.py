@@ -68,6 +68,11 @@ class Engine:
         self.failing: str | None = None
         self._crossed = {(slug, change): 0 for slug in self._slugs for change in Change}
 
+    @property
+    def rules(self) -> frozenset[str]:
+        """The slugs of the rules it judges."""
+        return frozenset(self._slugs)
+
     # ------------------------------------------------------------------------------------- readings
 
     def take(self, batch: Batch) -> list[Transition]:

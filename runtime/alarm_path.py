@@ -12,6 +12,7 @@ import logging
 import os
 import struct
 import time
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -92,6 +93,7 @@ class AlarmPath:
         self._held: dict[str, tuple[int, list[Transition]]] = {}
         self._gateways: dict[str, GatewayNews] = {}
         self._silent_since: dict[str, int] = {}
+        self._others: deque[Transition] = deque()
         self._desk_at = 0
         self._feed_read = 0
         self.failing: str | None = None
@@ -110,6 +112,7 @@ class AlarmPath:
         """Let time pass: delays run out, silence is noticed, held alarms are released, resets are heard."""
         now = self._clock.now()
         self._note(self._engine.advance(now - _GRACE_US))
+        self._note([self._others.popleft() for _ in range(len(self._others))])
         for key, (until, transitions) in list(self._held.items()):
             if now >= until:
                 del self._held[key]
@@ -222,11 +225,12 @@ class AlarmPath:
         There are such after the saved state was lost: their conditions ended before what was replayed.
         """
         held = self._engine.standing() | self._held.keys()
+        judged = self._engine.rules
         forgotten: list[Alarm] = []
         with self._records.read() as records:
             after = ""
             while page := records.holding_alarms(after=after):
-                forgotten += [alarm for alarm in page if alarm.live_key not in held]
+                forgotten += [alarm for alarm in page if alarm.rule in judged and alarm.live_key not in held]
                 after = page[-1].key
         for alarm in forgotten:
             self._wait(
@@ -250,7 +254,7 @@ class AlarmPath:
         While something waits to be recorded the state is not saved: it would hold a raised alarm that no
         record knows, and nothing would raise it again.
         """
-        if self._waiting or self._held or self._gateways:
+        if self._waiting or self._held or self._gateways or self._others:
             return False
         body = _HEADER.pack(_MAGIC, self._clock.now(), self._feed_read) + self._engine.save()
         partial = state.with_suffix(".partial")
@@ -269,6 +273,10 @@ class AlarmPath:
             metric("liftwatch_alarm_changes_set_aside_total", "counter", "Changes never recorded", self.set_aside),
             metric("liftwatch_alarms_held", "gauge", "Late alarms waiting for the readings behind", len(self._held)),
         ]
+
+    def also(self, transitions: Sequence[Transition]) -> None:
+        """Record what another part found with the next changes; any thread may call."""
+        self._others.extend(transitions)
 
     def on_gateway(self, name: str, online: bool, at: int) -> None:
         """Hear that a gateway has come or gone at a moment (µs); told to the desk with the next changes."""

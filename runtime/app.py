@@ -25,6 +25,7 @@ from adapters.clock import SystemClock
 from adapters.notifier_log import LogNotifier
 from adapters.records_sql import SqlRecords
 from adapters.telemetry import telemetry_open
+from alarms.condition.monitor import ConditionMonitor
 from alarms.desk import AlarmDesk
 from alarms.engine import Engine
 from alarms.rules import load as load_rules
@@ -42,6 +43,8 @@ from lift.metrics import Metric, merged, metric
 from lift.ports import Records, Telemetry
 from runtime.alarm_figures import alarm_figures
 from runtime.alarm_path import AlarmPath
+from runtime.condition_path import ConditionPath
+from runtime.evaluate_wear import peers_of
 from runtime.retention import Keep, Retention
 from runtime.settings import PREFIX, Settings
 from runtime.supervise import Role
@@ -52,11 +55,13 @@ log = logging.getLogger(__name__)
 _ADVANCE_EVERY_S: Final = 0.25
 _SAVE_EVERY_S: Final = 60.0
 _TICK_EVERY_S: Final = 0.5
+_CONDITION_EVERY_S: Final = 1.0
 _TIDY_EVERY_S: Final = 0.25
 _REPORT_EVERY_S: Final = 10.0
 _NAMED_MAX: Final = 10
 _API_STARTS_WITHIN_S: Final = 15.0
 STATE_FILE: Final = "engine.state"
+CONDITION_FILE: Final = "condition.state"
 
 
 class RoleName(StrEnum):
@@ -197,7 +202,8 @@ class Liftwatch:
     def _start_ingest(self) -> None:
         assert self._telemetry is not None
         with self._records.read() as records:
-            fleet = Fleet(records.all_lifts())
+            lifts = records.all_lifts()
+        fleet = Fleet(lifts)
         path = AlarmPath(
             fleet=fleet,
             engine=Engine(fleet, load_rules()),
@@ -211,6 +217,14 @@ class Liftwatch:
         # A crash before the next save would otherwise replay the time in which nobody listened as silence.
         path.save(state)
         log.info("watching %d lifts; replayed %d stored readings", len(fleet), replayed)
+        condition = ConditionPath(
+            fleet,
+            ConditionMonitor(fleet, peers_of(lifts)),
+            self.clock,
+            self.settings.data_dir / CONDITION_FILE,
+            path.also,
+        )
+        condition.recover(self._telemetry)
         bus = MqttBus(
             self.settings.broker,
             client_id="liftwatch-ingest",
@@ -225,14 +239,19 @@ class Liftwatch:
             clock=self.clock,
             fleet=fleet,
             on_batch=path.take,
+            on_trips=condition.take,
+            on_gateway=path.on_gateway,
             rate_per_lift=self.settings.gateway_readings_per_lift_s,
             burst_per_lift=self.settings.gateway_readings_per_lift_at_once,
         )
         ingest.expect(self._telemetry.newest())
         self.ingest, self._alarm_path = ingest, path
         self._closing.callback(path.save, state)
+        self._closing.callback(condition.save)
         self._closing.callback(ingest.close, within_s=3.0)
         self._run(Role("ingest", _Pace(ingest, path, state).step))
+        self._beside.append(condition.metrics)
+        self._run(Role("condition", condition.step, pause_s=_CONDITION_EVERY_S))
         retention = Retention(self._telemetry, self._records, self.clock, keep(self.settings))
         self._beside.append(retention.metrics)
         self._run(Role("retention", retention.step, pause_s=_TIDY_EVERY_S))

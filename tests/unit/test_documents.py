@@ -20,6 +20,7 @@ from lift.ports import Bus, Message
 from lift.ticket import Answer, ClockName, Stage
 from runtime.cli import app as commands
 from runtime.documents import openapi_document
+from runtime.score import score_app
 from runtime.settings import PREFIX, Settings, load
 from runtime.settings_page import env_example, settings_markdown
 
@@ -226,6 +227,8 @@ def is_command(app: typer.Typer, words: list[str]) -> bool:
         callback = group.registered_callback if group else None
         if len(words) == 1 and callback is not None and callback.invoke_without_command is True:
             return True
+        if len(words) == 1 and group is score_app:
+            return True  # what follows may be a file
         return group is not None and is_command(group, words[1:])
     return words[0].replace("-", "_") in {name.replace("-", "_") for name in names}
 

@@ -1,18 +1,21 @@
 """Incidents, time out of service, and the alarm desk's figures over HTTP."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from alarms.standing import GatewayNews
 from lift.alarm import Priority
 from lift.codes import Code
+from lift.register import Register
 from tests.unit.api.world import EAST, HOUR, SECOND, START, WEST, Client, World
 
 
 def gateway_dies(world: World) -> str:
     """Let the gateway of both firms' lifts stay away; gives the incident's key."""
     with world.records.write() as tx:
+        tx.register(Register(lifts=(replace(tx.lift(WEST), gateway="demo"),)))
         world.alarms.hear_gateways(tx, [GatewayNews("demo", online=False, at=world.clock.at, sure=True)])
         return tx.incidents()[0].key
 

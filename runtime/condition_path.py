@@ -1,0 +1,119 @@
+"""The condition path: finished trips → condition monitor → maintenance alarms, in a thread of its own.
+
+Closing a day of a megacity takes a second, which the alarm path must not wait for; so trips come in through a bounded
+queue, and what the monitor finds is handed to the alarm path, which records it with everything else.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from alarms.condition.monitor import ConditionMonitor
+from lift.alarm import Transition
+from lift.batch import Batch
+from lift.errors import Invalid
+from lift.fleet import Fleet
+from lift.metrics import Metric, metric
+from lift.ports import Telemetry, Timepiece
+
+log = logging.getLogger(__name__)
+
+# Batches of trips that wait: a city makes a thousand trips a second, which one turn of the monitor takes at once.
+_WAITING_MAX: Final = 10_000
+_ADVANCE_EVERY_S: Final = 60.0
+_SAVE_EVERY_S: Final = 600.0
+# Trips replayed at a start: some of them were still on their way when the state was saved.
+_REPLAY_MARGIN_US: Final = 60 * 1_000_000
+_REPLAY_MAX_US: Final = 14 * 86_400 * 1_000_000
+
+
+class ConditionPath:
+    """Feeds the monitor. `take` may be called from any thread, the rest from one; `tell` hears what was found."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        monitor: ConditionMonitor,
+        clock: Timepiece,
+        file: Path,
+        tell: Callable[[Sequence[Transition]], None],
+    ) -> None:
+        self._fleet = fleet
+        self._monitor = monitor
+        self._clock = clock
+        self._file = file
+        self._tell = tell
+        self._waiting: deque[Batch] = deque(maxlen=_WAITING_MAX)
+        self._advanced = self._saved = time.monotonic()
+        self.dropped = 0
+        self._trips = 0
+
+    def take(self, trips: Batch) -> None:
+        """Queue finished trips (lifts as fleet slots); when the queue is full the oldest go, and are counted."""
+        if len(self._waiting) == _WAITING_MAX:
+            self.dropped += len(self._waiting[0])
+        self._waiting.append(trips)
+
+    def step(self) -> None:
+        """Give the monitor what has come; let days close, and save now and then."""
+        while self._waiting:
+            trips = self._waiting.popleft()
+            self._trips += len(trips)
+            self._found(self._monitor.take(trips))
+        now = time.monotonic()
+        if now - self._advanced >= _ADVANCE_EVERY_S:
+            self._advanced = now
+            self._found(self._monitor.advance(self._clock.now()))
+        if now - self._saved >= _SAVE_EVERY_S:
+            self.save()
+
+    def recover(self, telemetry: Telemetry) -> int:
+        """Go on from the saved state, with the stored trips since; gives their number.
+
+        An alarm that was recorded before is met again under its own key and changes nothing.
+        """
+        if not self._file.exists():
+            return 0
+        data = self._file.read_bytes()
+        try:
+            saved_at = int.from_bytes(data[:8], "little")
+            self._monitor.restore(data[8:])
+        except Invalid as error:
+            log.warning("the saved condition state does not fit any more; baselines begin anew: %s", error)
+            return 0
+        now, count = self._clock.now(), 0
+        start = max(saved_at - _REPLAY_MARGIN_US, now - _REPLAY_MAX_US)
+        for batch in telemetry.replay_trips(start=start, end=now + _REPLAY_MARGIN_US):
+            ours = self._fleet.in_slots(batch)
+            self._found(self._monitor.take(ours.take(ours.lift >= 0)))
+            count += len(ours)
+        return count
+
+    def save(self) -> None:
+        """Save the monitor's state; what it raised since is raised again after a crash, under the same keys."""
+        self._saved = time.monotonic()
+        partial = self._file.with_suffix(".partial")
+        with partial.open("wb") as file:
+            file.write(self._clock.now().to_bytes(8, "little"))
+            file.write(self._monitor.save())
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(self._file)
+
+    def metrics(self) -> list[Metric]:
+        """Give the path's figures."""
+        return [
+            metric("liftwatch_condition_trips_total", "counter", "Trips given to the condition monitor", self._trips),
+            metric("liftwatch_condition_trips_late_total", "counter", "Trips of a closed day", self._monitor.late),
+            metric("liftwatch_condition_trips_dropped_total", "counter", "Trips that found no room", self.dropped),
+        ]
+
+    def _found(self, transitions: Sequence[Transition]) -> None:
+        if transitions:
+            self._tell(transitions)
