@@ -22,11 +22,11 @@ from adapters import telemetry_duckdb_pieces as pieces_of
 from adapters import telemetry_duckdb_sql as sql
 from adapters.telemetry_columns import codes_to_arrow, signal_to_arrow
 from adapters.telemetry_duckdb_pieces import Pieces, Table
-from adapters.telemetry_identity import Lifts, arrange, last_known, merge, newest_cells
+from adapters.telemetry_identity import Lifts, arrange, last_known, merge, newest_cells, outcome
 from adapters.telemetry_kinds import Kind
 from adapters.telemetry_limits import READ_ROWS_MAX, check_rows, windows, within
 from lift import codes as code_sets
-from lift.batch import Batch, Floats, Mask, Slots, concat
+from lift.batch import Batch, Floats, Ints, Mask, Slots, concat
 from lift.errors import Unavailable
 from lift.ports import History, Stored
 from lift.signals import Signal
@@ -77,23 +77,25 @@ class Shelf:
         if not len(batch):
             return Stored(0, 0)
         with self._writing:
-            number = self._lifts.numbers(batch)
-            once, number, order = arrange(batch, number)
+            every = self._lifts.numbers(batch)
+            once, number, order = arrange(batch, every)
             late = self._lifts.late(number, once.at)
             table = to_arrow(once, number)
             if order is not None:
                 table, late = table.take(pa.array(order)), late[order]
-            stored = self._store(table, late)
+            known = self._store(table, late)
             self._lifts.remember(number, once.at)
-        return Stored(stored, len(batch) - stored)
+        if known is None and len(once) == len(batch):
+            return Stored(len(batch), 0)
+        return outcome(every, batch.at, *_identity(table.slice(0, 0) if known is None else known))
 
-    def _store(self, table: pa.Table, late: Mask) -> int:
-        """Write rows in one transaction and say how many are new."""
+    def _store(self, table: pa.Table, late: Mask) -> pa.Table | None:
+        """Write rows in one transaction and give those that were there before; None = none was."""
         active = self.pieces.active.name
         if not late.any():
             with self._transaction(incoming=table):
                 self._writer.execute(f"INSERT INTO {active} BY NAME SELECT * FROM incoming")  # noqa: S608
-            return int(table.num_rows)
+            return None
         fresh, old = table.filter(pa.array(~late)), table.filter(pa.array(late))
         first, last, lowest, highest = _span(old)
         near = f"{sql.within(first, last + 1)} AND {{}}lift BETWEEN {lowest} AND {highest}"
@@ -115,7 +117,7 @@ class Shelf:
             if again.any():
                 nearby = near.replace('"at"', f'{active}."at"').format(f"{active}.")
                 self._writer.execute(self.sql.update(active, old.column_names, nearby))
-        return int(fresh.num_rows) + int((~copies).sum())
+        return old.filter(pa.array(copies))
 
     @contextmanager
     def _transaction(self, **tables: pa.Table) -> Iterator[None]:
@@ -376,6 +378,11 @@ def once(batch: Batch) -> Batch:
     """Merge copies of rows that follow each other, the later one last."""
     again = (batch.at[1:] == batch.at[:-1]) & (batch.lift[1:] == batch.lift[:-1])
     return merge(batch, np.flatnonzero(np.concatenate([[True], ~again]))) if again.any() else batch
+
+
+def _identity(table: pa.Table) -> tuple[Slots, Ints]:
+    """Give the lift numbers and times of rows."""
+    return table["lift"].to_numpy(), table["at"].cast(pa.int64()).to_numpy()
 
 
 def _span(table: pa.Table) -> list[int]:

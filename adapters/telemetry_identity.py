@@ -13,6 +13,7 @@ import numpy as np
 
 from lift import codes as code_sets
 from lift.batch import Batch, Floats, Ints, Mask, Slots
+from lift.ports import Stored
 
 Values = TypeVar("Values", Floats, Ints)
 
@@ -87,6 +88,22 @@ def arrange(batch: Batch, number: Slots) -> tuple[Batch, Slots, Slots | None]:
         starts = np.flatnonzero(np.concatenate([[True], ~again]))
         return merge(batch, starts), lift[starts], None
     return batch, number, order
+
+
+def outcome(number: Slots, at: Ints, known_number: Slots, known_at: Ints) -> Stored:
+    """Say what became of readings (lift numbers and times), given those of them that were stored before.
+
+    The others are new where they come first.
+    """
+    lift, moment = np.concatenate([known_number, number]), np.concatenate([known_at, at])
+    # Stable: what was stored before stands first among its copies.
+    order = np.lexsort((moment, lift))
+    lift, moment = lift[order], moment[order]
+    again = np.zeros(len(lift), np.bool_)
+    again[order[1:]] = (lift[1:] == lift[:-1]) & (moment[1:] == moment[:-1])
+    again = again[len(known_number) :]
+    duplicate = int(again.sum())
+    return Stored(len(again) - duplicate, duplicate, again if 0 < duplicate < len(again) else None)
 
 
 def newest_cells(batch: Batch) -> Batch:

@@ -14,7 +14,7 @@ import numpy as np
 
 from adapters.influxql import Questions, Series, between, literal, name, of_lifts, pieces
 from adapters.line_protocol import CODES, READING, requests
-from adapters.telemetry_identity import Lifts, arrange
+from adapters.telemetry_identity import Lifts, arrange, outcome
 from adapters.telemetry_kinds import Kind
 from adapters.telemetry_limits import READ_ROWS_MAX, TIME_MAX, check_rows, windows, within
 from adapters.telemetry_minutes import COUNT, Steps, joined, richer
@@ -79,14 +79,17 @@ class Measurement:
             return Stored(0, 0)
         with self._writing:
             self._learn_newest()
-            number = self._lifts.numbers(batch)
-            once, number, _ = arrange(batch, number)
+            every = self._lifts.numbers(batch)
+            once, number, _ = arrange(batch, every)
             # Only late rows can be there already, and only for them InfluxDB is asked.
-            known = int(self.known(once.take(self._lifts.late(number, once.at))).sum())
+            late = self._lifts.late(number, once.at)
+            asked = once.take(late)
+            known = self.known(asked)
             self._write(once)
             self._lifts.remember(number, once.at)
-        stored = len(once) - known
-        return Stored(stored, len(batch) - stored)
+        if len(once) == len(batch) and not known.any():
+            return Stored(len(batch), 0)
+        return outcome(every, batch.at, number[late][known], asked.at[known])
 
     def history(self, lift: str, signals: Sequence[Signal], *, start: int, end: int) -> History:
         """Give one lift's rows with start <= at < end, ascending; Invalid("resolution") beyond READ_ROWS_MAX rows.

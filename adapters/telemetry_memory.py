@@ -140,13 +140,14 @@ class _Shelf:
         with self._lock:
             if self._rows + len(told) > self._rows_max:
                 raise Unavailable("telemetry store in memory", f"it holds at most {self._rows_max} readings")
-            before = self._rows
-            for lift, at, reading in told:
+            again = np.zeros(len(told), np.bool_)
+            for i, (lift, at, reading) in enumerate(told):
                 of_lift = self._of.setdefault(lift, {})
-                self._rows += at not in of_lift
+                again[i] = at in of_lift
                 of_lift.setdefault(at, {}).update(reading)
-            stored = self._rows - before
-        return Stored(stored, len(told) - stored)
+            duplicate = int(again.sum())
+            self._rows += len(told) - duplicate
+        return Stored(len(told) - duplicate, duplicate, again)
 
     def rows(self, lift: str, signals: Sequence[Signal], start: int, end: int) -> list[_Row]:
         """Give one lift's rows in order of time, without those that report none of these signals."""

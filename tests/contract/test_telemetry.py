@@ -112,6 +112,18 @@ def test_a_value_comes_back_to_the_last_bit(store: Telemetry) -> None:
 
 
 @each_store
+def test_each_duplicate_is_named_where_it_stands(store: Telemetry) -> None:
+    """Of a batch that is partly known each reading is told apart, in its order: new, stored before, repeated."""
+    first = from_rows([{"lift": lift, "at": at * S, "passenger": 0} for lift, at in (("2", 5), ("1", 5))])
+    assert store.append(first).duplicate == 0
+    mixed = [("1", 7), ("2", 5), ("1", 3), ("1", 7), ("2", 9), ("1", 5), ("2", 4), ("2", 5)]
+    result = store.append(from_rows([{"lift": lift, "at": at * S, "passenger": 1} for lift, at in mixed]))
+    assert result == Stored(4, 4)
+    assert result.again is not None
+    assert result.again.tolist() == [False, True, False, True, False, True, False, True]
+
+
+@each_store
 def test_a_second_copy_is_a_duplicate(store: Telemetry) -> None:
     """The same readings again are counted and change nothing."""
     batch = from_rows([{"lift": f"{i:06d}", "at": S, "passenger": 1} for i in range(50)])
@@ -403,7 +415,12 @@ def test_every_store_does_what_the_one_in_memory_does(
     store = telemetry_open(url)
     for told in appends:
         batch = from_rows(told)
-        assert store.append(batch) == plain.append(batch)
+        stored, plainly = store.append(batch), plain.append(batch)
+        assert stored == plainly
+        if stored.stored and stored.duplicate:
+            assert stored.again is not None
+            assert plainly.again is not None
+            assert stored.again.tolist() == plainly.again.tolist()
         if reopen:
             store.close()
             store = telemetry_open(url)
