@@ -227,8 +227,8 @@ def is_command(app: typer.Typer, words: list[str]) -> bool:
         callback = group.registered_callback if group else None
         if len(words) == 1 and callback is not None and callback.invoke_without_command is True:
             return True
-        if len(words) == 1 and group is score_app:
-            return True  # what follows may be a file
+        if group is score_app:
+            return True  # whatever follows may be a file
         return group is not None and is_command(group, words[1:])
     return words[0].replace("-", "_") in {name.replace("-", "_") for name in names}
 
