@@ -7,10 +7,12 @@ append: that costs 0.1 µs a reading and makes one lift's history ten times quic
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from threading import Lock
+from typing import Final, TypeVar
 
 import duckdb
 
@@ -35,6 +37,10 @@ from lift.errors import Invalid, Unavailable
 from lift.ports import History, Span, Stored, Tidied
 from lift.signals import Signal
 
+log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
+
 MEMORY_LIMIT: Final = "1GB"
 SPILL_LIMIT: Final = "10GB"
 
@@ -53,22 +59,60 @@ class DuckDBTelemetry:
     def __init__(self, folder: str | Path, *, threads: int = 2, memory_limit: str = MEMORY_LIMIT) -> None:
         """Open or make the database; raises Invalid when another process has it open, Unavailable when it fails."""
         self._folder = Path(folder).resolve()
-        self._database = _open(self._folder, threads, memory_limit)
+        self._threads = threads
+        self._memory_limit = memory_limit
         self._chores: Iterator[Tidied] = iter(())
+        # Guards the opening anew of a database that DuckDB has given up.
+        self._opening = Lock()
+        self._given_up = False
+        self._open()
+
+    def _open(self) -> None:
+        self._database = _open(self._folder, self._threads, self._memory_limit)
         try:
             self._readings = Shelf(self._database, self._folder, READINGS, "lifts")
             self._trips = Shelf(self._database, self._folder, TRIPS, "trip_lifts")
             self._minutes = Shelf(self._database, self._folder, MINUTES, "minute_lifts")
-        except duckdb.Error as error:
+        except (duckdb.Error, Unavailable) as error:
             self._leave()
             raise Unavailable(PART, error) from error
+
+    def _ask(self, ask: Callable[[], Answer]) -> Answer:
+        """Ask something of the database, opening it anew first if DuckDB has given it up; raises Unavailable.
+
+        DuckDB gives a database up when a checkpoint fails, as on a full disk: what was committed is safe in its log,
+        but nothing more is answered until it is opened again.
+        """
+        if self._given_up:
+            self._open_anew()
+        database = self._database
+        try:
+            return ask()
+        except Unavailable as error:
+            if isinstance(error.__cause__, duckdb.FatalException):
+                with self._opening:
+                    self._given_up = self._given_up or database is self._database
+            raise
+
+    def _open_anew(self) -> None:
+        with self._opening:
+            if not self._given_up:
+                return
+            log.warning("opening the telemetry store in %s anew", self._folder)
+            self._let_go()
+            try:
+                self._open()
+            except Invalid as error:
+                # Somebody still reads from the old one.
+                raise Unavailable(PART, error) from error
+            self._given_up = False
 
     def append(self, batch: Batch) -> Stored:
         """Store readings durably before returning, all or none; raises Unavailable.
 
         Also raises Invalid when a value cannot be kept as its signal's type, such as half a passenger.
         """
-        return self._readings.append(batch)
+        return self._ask(lambda: self._readings.append(batch))
 
     def history(
         self, lift: str, signals: Sequence[Signal], *, start: int, end: int, resolution_us: int | None = None
@@ -79,21 +123,23 @@ class DuckDBTelemetry:
         """
         check_history(signals, resolution_us)
         if resolution_us is None:
-            return self._readings.history(lift, signals, start=start, end=end)
-        first, stop = within(start, end)
+            return self._ask(lambda: self._readings.history(lift, signals, start=start, end=end))
+        found = self._ask(lambda: self._by_steps(lift, signals, *within(start, end), resolution_us))
+        check_rows(len(found.at), start=start, end=end)
+        return found
+
+    def _by_steps(self, lift: str, signals: Sequence[Signal], first: int, stop: int, resolution_us: int) -> History:
         told = _steps(self._readings, lift, signals, steps_of_readings, (first, stop, resolution_us))
         if resolution_us >= MINUTE:
             minutes = _steps(
                 self._minutes, lift, signals, steps_of_minutes, (*whole_minutes(first, stop), resolution_us)
             )
             told = richer(minutes, told, signals)
-        found = told.history()
-        check_rows(len(found.at), start=first, end=stop)
-        return found
+        return told.history()
 
     def latest(self, lifts: Sequence[str], *, since: int) -> Batch:
         """Give each lift's newest known value of every signal since a moment, in the order asked."""
-        return self._readings.latest(lifts, since=since)
+        return self._ask(lambda: self._readings.latest(lifts, since=since))
 
     def replay(self, *, start: int, end: int) -> Iterable[Batch]:
         """Give all lifts' readings with start <= at < end in ascending time, in batches of about REPLAY_READINGS.
@@ -104,17 +150,17 @@ class DuckDBTelemetry:
 
     def newest(self) -> Mapping[str, int]:
         """Give the time of each lift's newest stored reading."""
-        return self._readings.newest()
+        return self._ask(lambda: self._readings.newest())  # noqa: PLW0108 - of the store as it is then
 
     def append_trips(self, batch: Batch) -> Stored:
         """Store finished trips as `append` stores readings."""
-        return self._trips.append(batch)
+        return self._ask(lambda: self._trips.append(batch))
 
     def trips(self, lift: str, signals: Sequence[Signal], *, start: int, end: int, most: int) -> History:
         """Give one lift's newest `most` trips with start <= at < end, ascending."""
         check_history(signals, None)
         check_most(most)
-        return self._trips.newest_of(lift, signals, start=start, end=end, most=most)
+        return self._ask(lambda: self._trips.newest_of(lift, signals, start=start, end=end, most=most))
 
     def replay_trips(self, *, start: int, end: int) -> Iterable[Batch]:
         """Give all lifts' trips with start <= at < end in ascending time, in batches of about REPLAY_READINGS."""
@@ -124,6 +170,11 @@ class DuckDBTelemetry:
         self, *, now: int, raw_before: int, long_before: int, around: Callable[[int, int], Sequence[Span]]
     ) -> Tidied:
         """Do one bounded step of housekeeping; called again and again by one thread, beside appends and reads."""
+        return self._ask(lambda: self._tidy(now, raw_before, long_before, around))
+
+    def _tidy(
+        self, now: int, raw_before: int, long_before: int, around: Callable[[int, int], Sequence[Span]]
+    ) -> Tidied:
         try:
             done = next(self._chores, None)
             if done is None:
@@ -142,6 +193,9 @@ class DuckDBTelemetry:
 
     def close(self) -> None:
         """Let go of the files; everything is stored already."""
+        self._let_go()
+
+    def _let_go(self) -> None:
         self._chores = iter(())
         for shelf in (self._readings, self._trips, self._minutes):
             shelf.close()
