@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from ingest.intake import Intake
-from lift.batch import Floats, Ints
+from lift.batch import Floats, Ints, Mask
 from lift.fleet import Fleet
 
 # The window of the minimum, in parts that expire one by one: a clock that is set right is seen after three minutes.
@@ -43,6 +43,7 @@ class Arrivals:
         self._part: Ints = np.full(_PARTS, -1, np.int64)
         self._newest: Ints = np.full(len(fleet), _NEVER, np.int64)
         self.ahead_s: Floats = np.full(self._width, np.nan)
+        self._wrong: Ints = np.empty(0, np.int64)
 
     def see(self, intake: Intake, received_at: int) -> dict[str, Ints]:
         """Take note of what arrived at a time (µs); counts late, disordered and wrongly timed readings by gateway."""
@@ -51,18 +52,18 @@ class Arrivals:
         batch = intake.batch
         if not len(batch):
             return {}
-        counts: dict[str, Ints] = {}
-        gateway = self._fleet.gateway[batch.lift]
-        before = self._newest[batch.lift]
-        for name, which in (
-            ("late", batch.at < received_at - LATE_US),
-            ("disordered", batch.at < before),
-            ("wrong_clock", np.abs(self.ahead_s[gateway]) > WRONG_S),
-        ):
-            if which.any():
-                counts[name] = np.bincount(gateway[which], minlength=self._width)
+        found: dict[str, Mask] = {
+            "late": batch.at < received_at - LATE_US,
+            "disordered": batch.at < self._newest[batch.lift],
+        }
+        if len(self._wrong):
+            found["wrong_clock"] = np.isin(self._fleet.gateway[batch.lift], self._wrong)
         np.maximum.at(self._newest, batch.lift, batch.at)
-        return counts
+        return {
+            name: np.bincount(self._fleet.gateway[batch.lift[which]], minlength=self._width)
+            for name, which in found.items()
+            if which.any()
+        }
 
     def skew(self, number: int) -> float | None:
         """Give by how many seconds a gateway's clock is ahead of ours (behind: negative), None while not known."""
@@ -86,3 +87,4 @@ class Arrivals:
             else np.zeros(len(gateways), np.bool_)
         )
         self.ahead_s[gateways] = np.where(agreed, -least[0] / 1e6, np.nan)
+        self._wrong = np.flatnonzero(np.abs(self.ahead_s) > WRONG_S)

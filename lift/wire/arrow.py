@@ -28,6 +28,7 @@ _REMEMBER_FROM: Final = 100
 # Bytes of remembered dictionaries: those of a million lifts, about 20 bytes each.
 _REMEMBER_BYTES_MAX: Final = 20_000_000
 _CODES_TOLD: Final = 5
+_DOUBLE: Final = np.dtype(np.float64).char
 
 
 @cache
@@ -87,21 +88,21 @@ def _frame(payload: bytes, catalogue: Mapping[str, Signal]) -> Frame:
         table = reader.read_all()
     # Offsets and dictionary indexes come from outside: check them before anything follows one.
     table.validate(full=True)
-    names = table.column_names
+    places = {name: place for place, name in enumerate(table.column_names)}
     stamp = _stamp(table.schema.metadata or {})
     refusals = Refusals()
-    lifts, lift, named = _lifts(_column(table, names, "lift"))
-    at, timed = _times(_column(table, names, "at"))
+    lifts, lift, named = _lifts(_column(table, places, "lift"))
+    at, timed = _times(_column(table, places, "at"))
     columns: dict[Signal, Floats] = {}
     codes: Ints | None = None
     unknown: list[str] = []
-    for name in names:
+    for name in places:
         if name in ("lift", "at"):
             continue
         if name == "message_codes":
-            codes = _codes(_column(table, names, name), refusals)
+            codes = _codes(_column(table, places, name), refusals)
         elif name in catalogue:
-            values = _floats(_column(table, names, name), catalogue[name], refusals)
+            values = _floats(_column(table, places, name), catalogue[name], refusals)
             if values is not None:
                 columns[catalogue[name]] = values
         else:
@@ -126,11 +127,13 @@ def _frame(payload: bytes, catalogue: Mapping[str, Signal]) -> Frame:
     )
 
 
-def _column(table: pa.Table, names: list[str], name: str) -> pa.Array:
-    count = names.count(name)
-    if count != 1:
-        raise BadFrame(name, "the column is missing" if not count else "the column appears more than once")
-    column = table.column(names.index(name))
+def _column(table: pa.Table, places: Mapping[str, int], name: str) -> pa.Array:
+    place = places.get(name)
+    if place is None:
+        raise BadFrame(name, "the column is missing")
+    if len(places) < table.num_columns and table.column_names.count(name) > 1:
+        raise BadFrame(name, "the column appears more than once")
+    column = table.column(place)
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
@@ -218,7 +221,7 @@ def _floats(column: pa.Array, signal: Signal, refusals: Refusals) -> Floats | No
             refusals.add(None, signal.name, lambda: f"must be a number column; got {kind}")
         return None
     values: Floats = column.to_numpy(zero_copy_only=False)
-    if values.dtype != np.float64:
+    if values.dtype.char != _DOUBLE:
         return values.astype(signal.dtype, copy=False)
     # What is too large for the narrower type becomes infinite, and is out of every signal's range.
     with np.errstate(over="ignore"):
