@@ -32,6 +32,8 @@ from lift.errors import Invalid, Unavailable
 log = logging.getLogger(__name__)
 
 START_WITHIN_S: Final = 10.0
+# Of the loop: a transport is closed in the turn after the one that asks for it.
+_TURNS_TO_CLOSE: Final = 3
 STOP_WITHIN_S: Final = 2.0
 # Messages kept for a client that is away; then the oldest goes. amqtt itself would fill the memory.
 QUEUED_MAX: Final = 1_000
@@ -112,6 +114,28 @@ class _Delivery:
 
 class _Broker(Broker):  # type: ignore[misc]
     """amqtt with the leaks closed through which it loses messages that it has acknowledged."""
+
+    def __init__(self, config: BrokerConfig) -> None:
+        super().__init__(config)
+        self._connections: set[asyncio.StreamWriter] = set()
+
+    async def stream_connected(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener_name: str
+    ) -> None:
+        """Serve one connection to its end."""
+        self._connections.add(writer)
+        try:
+            await super().stream_connected(reader, writer, listener_name)
+        finally:
+            self._connections.discard(writer)
+            writer.close()
+
+    async def hang_up(self) -> None:
+        """Close what is still open, such as a connection that came while the broker was leaving."""
+        for writer in list(self._connections):
+            writer.transport.abort()
+        for _ in range(_TURNS_TO_CLOSE):
+            await asyncio.sleep(0)
 
     def handler_of(self, session: Session) -> BrokerProtocolHandler | None:
         """Give the client's present connection."""
@@ -277,6 +301,7 @@ class EmbeddedBroker:
         await self._stopping.wait()
         with contextlib.suppress(TimeoutError, AMQTTError):
             await asyncio.wait_for(broker.shutdown(), STOP_WITHIN_S / 2)
+        await broker.hang_up()
 
     def _config(self) -> BrokerConfig:
         plugins: dict[str, dict[str, Any]] = {f"{__name__}.{BoundedQueues.__name__}": {}}
