@@ -263,13 +263,18 @@ BOMBS: dict[str, Callable[[], bytes]] = {
 }
 
 
+# A pool must outlive whatever was taken from it.
+POOLS: list[Any] = []
+
+
 @pytest.mark.parametrize("name", BOMBS)
 def test_memory_is_bounded_by_the_message(name: str) -> None:
     """No message of four megabytes takes more than thirty times as much, whatever it claims."""
     payload = BOMBS[name]()
     assert len(payload) <= PAYLOAD_BYTES_MAX + 100, "the example itself would be refused for its size"
-    pool = pa.proxy_memory_pool(pa.default_memory_pool())
     usual = pa.default_memory_pool()
+    pool = pa.proxy_memory_pool(usual)
+    POOLS.append(pool)
     pa.set_memory_pool(pool)
     tracemalloc.start()
     try:
