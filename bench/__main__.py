@@ -18,7 +18,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from bench import condition, engine, gateway, latency, path, ride, simulate, store
+from bench import condition, engine, flood, gateway, latency, path, ride, simulate, store
 
 RESULTS = Path(__file__).parent / "results"
 BAR_READINGS_A_SECOND = 330_000
@@ -74,6 +74,7 @@ CASES: dict[str, Callable[[bool], dict[str, Any]]] = {
     "path": run_path,
     "latency": run_latency,
     "engine": engine.run,
+    "flood": flood.run,
     "simulate": simulate.run,
     "condition": condition.run,
     "gateway": gateway.run,
