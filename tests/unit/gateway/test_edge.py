@@ -155,8 +155,9 @@ def test_somebody_trapped_while_the_line_is_down_is_the_first_thing_the_platform
     site = Site(tmp_path, on_emergency=told.append)
     site.line.connected = False
     for second in range(600):
-        trapped = 100 <= second < 500
-        site.second(SHUT_IN if trapped else IDLE, {"lift": LIFTS[1], **IDLE})
+        # Freed: the door stands open at a landing for a while.
+        now = SHUT_IN if 100 <= second < 500 else {**IDLE, "door_closed": 0} if 500 <= second < 520 else IDLE
+        site.second(now, {"lift": LIFTS[1], **IDLE})
         site.pump()
     assert [(one.emergency, one.begins) for one in told] == [
         (Emergency.ENTRAPMENT, True),
