@@ -108,7 +108,7 @@ def test_a_gateway_of_a_file_reads_a_device_until_told_to_stop(mosquitto: server
             out, err = running.communicate(timeout=20)
         told = json.loads(out)
         assert running.returncode == 0, err
-        assert told["accepted"] >= 2
+        assert told["accepted"] >= 1
         assert told["troubles"] == {}
         assert Path(told["spool"]) == tmp_path / f"spool/{name}.db"
 
