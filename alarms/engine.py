@@ -24,7 +24,7 @@ from alarms import saved
 from alarms.learn import learn
 from alarms.memory import Memory, discover
 from alarms.phases import LATCHED, NEVER, NORMAL, RAISED, STANDS, Crossing, Phases
-from alarms.readings import Known, Probe, Readings, Where
+from alarms.readings import Known, Probe, Readings, Where, pick
 from alarms.rule import Rule
 from alarms.waves import Waves, where
 from lift import codes as code_sets
@@ -84,7 +84,7 @@ class Engine:
         found: list[Crossing] = []
         self._readings += len(batch)
         for wave in self._waves.cut(batch):
-            fresh = wave.at > self._newest[wave.lift]
+            fresh = wave.at > self._newest.take(wave.lift, mode="clip")
             late = len(wave) - int(np.count_nonzero(fresh))
             self._late += late
             if late < len(wave):
@@ -102,7 +102,7 @@ class Engine:
                 self._judge(number, now, wave, here, inhibited)
             except Exception as error:  # noqa: BLE001 - whatever it is, the rules after it must still be asked
                 self._note_failure(number, error)
-        ripe = np.flatnonzero(self._phases.due[here] <= wave.at)
+        ripe = np.flatnonzero(pick(self._phases.due, here) <= wave.at)
         if ripe.size:
             self._fire(wave.lift[ripe], wave.at[ripe] + 1, found)
         for order, number in enumerate(self._suspects):
@@ -176,7 +176,7 @@ class Engine:
         if not active and not np.count_nonzero(on):
             return
         if active and self._hysteresis[number]:
-            stands = (self._phases.phase[number][here] & STANDS).astype(bool)
+            stands = (pick(self._phases.phase[number], here) & STANDS).astype(bool)
             on = np.where(stands, ~rule.clears(now), on)
         if rule.inhibited_in:
             if rule.inhibited_in not in inhibited:
@@ -188,13 +188,14 @@ class Engine:
 
     def _expire(self, wave: Batch, here: Where, found: list[Crossing]) -> None:
         """Fire what was due before these readings, and end the silence of the lifts that speak again."""
-        ripe = np.flatnonzero(self._phases.due[here] < wave.at)
+        ripe = np.flatnonzero(pick(self._phases.due, here) < wave.at)
         if ripe.size:
             self._fire(wave.lift[ripe], wave.at[ripe], found)
+        heard = pick(self._newest, here)
         for number in self._silent:
             delay = int(self._phases.on_delay[number])
-            since = np.maximum(self._newest[here], self._resumed)
-            over = np.flatnonzero((wave.at - since > delay) & (self._newest[here] > NEVER))
+            since = np.maximum(heard, self._resumed)
+            over = np.flatnonzero((wave.at - since > delay) & (heard > NEVER))
             if over.size:
                 found += self._phases.raise_silent(number, wave.lift[over], since[over])
             if self._phases.active[number]:
@@ -205,7 +206,7 @@ class Engine:
         """Write what was reported over what was known and give it; what was not reported stays known."""
         self._newest[here] = wave.at
         # Column by column to be worked with, and as whole rows to be kept.
-        table = self._known.values[here]
+        table = pick(self._known.values, here)
         columns = np.empty((len(SIGNALS), len(wave)), np.float32)
         for signal, values in zip(SIGNALS, columns, strict=True):
             values[:] = wave.columns.get(signal, np.nan)
@@ -213,11 +214,11 @@ class Engine:
         for row in np.flatnonzero(np.logical_or.reduce(missing, axis=1)).tolist():
             np.copyto(columns[row], table[:, row], where=missing[row])
         columns.flags.writeable = False
-        self._known.values[here] = columns.T
+        self._known.values[here] = np.ascontiguousarray(columns.T)
         fresh: dict[Signal, Floats] = dict(zip(SIGNALS, columns, strict=True))
         if wave.codes is not None:
             unsaid = wave.codes == code_sets.NOT_REPORTED
-            codes = np.where(unsaid, self._known.codes[here], wave.codes) if unsaid.any() else wave.codes
+            codes = np.where(unsaid, pick(self._known.codes, here), wave.codes) if unsaid.any() else wave.codes
             self._known.codes[here] = codes
         return fresh
 

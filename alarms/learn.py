@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from alarms.memory import FOREVER_S, Highest, Memory, Remembered, Tally
-from alarms.readings import WORD_BITS, Known, Readings, Where
-from lift.batch import Batch, Mask
+from alarms.readings import Known, Readings, Where
+from lift.batch import Batch
 
 Failed = Callable[[Memory, Exception], None]
 
@@ -24,7 +24,9 @@ def learn(memories: Sequence[Memory], known: Known, now: Readings, wave: Batch, 
                 case Remembered():
                     before = now.flag(known.bit[memory])
                     after = (before | memory.begins(now)) & ~memory.ends(now)
-                    _turn(now, known.bit[memory], before ^ after)
+                    changed = (before ^ after).nonzero()[0]
+                    if changed.size:
+                        now.turn(known.bit[memory], changed)
                     now.hold(memory, after)
                 case Tally():
                     _count(memory, known, now, wave)
@@ -37,31 +39,22 @@ def learn(memories: Sequence[Memory], known: Known, now: Readings, wave: Batch, 
         row[here] = word
 
 
-def _turn(now: Readings, bit: int, changed: Mask) -> None:
-    """Turn a flag over where it has changed, which is in few lifts."""
-    where = changed.nonzero()[0]
-    if where.size:
-        now.words[bit // WORD_BITS][where] ^= 1 << bit % WORD_BITS
-
-
 def _count(tally: Tally, known: Known, now: Readings, wave: Batch) -> None:
-    row, bit = known.row[tally], known.bit[tally]
-    word = now.words[bit // WORD_BITS]
-    going_on, counted = 1 << bit % WORD_BITS, 2 << bit % WORD_BITS
-    before, after = (word & going_on) != 0, tally.counts(now)
+    row, going_on = known.row[tally], known.bit[tally]
+    counted = going_on + 1
+    before, after = now.flag(going_on), tally.counts(now)
     changed = (before ^ after).nonzero()[0]
     if changed.size:
-        word[changed] ^= going_on
+        now.turn(going_on, changed)
         begun = changed[after[changed]]
         lifts, at = wave.lift[begun], wave.at[begun]
-        level = np.where(word[begun] & counted, known.levels[row, lifts], np.float32(0.0))
+        meant = now.flag(counted)[begun]
+        level = np.where(meant, known.levels[row, lifts], np.float32(0.0))
         if tally.forgets_s < FOREVER_S:
             since = (at - known.stamps[row, lifts]).astype(np.float32)
             level = np.maximum(level - since / np.float32(1e6 * tally.forgets_s), np.float32(0.0))
         known.levels[row, lifts] = np.minimum(level + np.float32(1.0), np.float32(tally.most))
         known.stamps[row, lifts] = at
-        word[begun] |= counted
-    if tally.resets is not None:
-        some = word & counted
-        if np.count_nonzero(some):
-            word[(some != 0) & tally.resets(now)] ^= counted
+        now.turn(counted, begun[~meant])
+    if tally.resets is not None and now.perhaps(counted):
+        now.turn(counted, (now.flag(counted) & tally.resets(now)).nonzero()[0])

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from alarms.readings import Where
+from alarms.readings import Where, pick
 from alarms.rule import Rule
 from lift.alarm import Change
 from lift.batch import Ints, Mask, Slots
@@ -76,27 +76,29 @@ class Phases:
 
     def see(self, rule: int, where: Where, lifts: Slots | _Positions, at: Ints, on: Mask) -> None:
         """Take in for which of these lifts a rule's condition is met at these times."""
-        phase = self.phase[rule][where]
+        phase = pick(self.phase[rule], where)
         changed = np.flatnonzero(on != (phase & 1).view(np.bool_))
         if changed.size:
             self._change(rule, lifts[changed], at[changed], phase[changed])
 
     def _change(self, rule: int, lifts: Slots | _Positions, at: Ints, phase: _Small) -> None:
         """Move lifts whose condition has begun or ended; a latched one stays as it is until it is reset."""
-        begins, ends = phase == NORMAL, phase == PENDING
+        begins = phase == NORMAL
         after = np.where(phase == LATCHED, LATCHED, phase ^ 1)
         if self.bridged[rule]:
-            after[ends] = WAVERING
+            after[phase == PENDING] = WAVERING
             after[phase == WAVERING] = PENDING
-        self.phase[rule, lifts] = after
-        self.onset[rule, lifts[begins]] = at[begins]
-        self.turned[rule, lifts] = at
-        self.due[lifts] = np.minimum(self.due[lifts], self._deadlines(rule, lifts))
-        self.active[rule] += int(np.count_nonzero(begins)) - int(np.count_nonzero(after == NORMAL))
+        self.phase[rule][lifts] = after
+        self.onset[rule][lifts[begins]] = at[begins]
+        self.turned[rule][lifts] = at
+        waits = after != NORMAL
+        some = lifts if waits.all() else lifts[waits]
+        self.due[some] = np.minimum(self.due[some], self._deadlines(rule, some))
+        self.active[rule] += int(np.count_nonzero(begins)) - (lifts.size - some.size)
 
     def settle(self, rule: int, where: Where, lifts: Slots | _Positions, settled: Mask) -> None:
         """End the bridged breaks of lifts for which the matter is over."""
-        over = lifts[settled & (self.phase[rule][where] == WAVERING)]
+        over = lifts[settled & (pick(self.phase[rule], where) == WAVERING)]
         self.phase[rule, over] = NORMAL
         self.active[rule] -= over.size
 
@@ -175,7 +177,11 @@ class Phases:
 
     def put(self, flat: Ints, phase: _Small, onset: Ints, turned: Ints) -> None:
         """Start again from saved entries, named by their position in a flattened [rules x lifts] array."""
-        self.phase[:], self.onset[:], self.turned[:], self.due[:] = NORMAL, 0, 0, FOREVER
+        # As at the start: pages that nobody has written to are not written to here either.
+        self.phase, self.onset, self.turned = (
+            np.zeros(kept.shape, kept.dtype) for kept in (self.phase, self.onset, self.turned)
+        )
+        self.due[:] = FOREVER
         self.phase.ravel()[flat], self.onset.ravel()[flat], self.turned.ravel()[flat] = phase, onset, turned
         self.active = [int(np.count_nonzero(row)) for row in self.phase]
         lifts = np.flatnonzero(self.phase.any(axis=0))

@@ -75,6 +75,14 @@ class Known:
         self.reached = np.full((counts[Highest], lifts), np.nan, np.float32)
 
 
+def pick(kept: NDArray[Element], where: Where) -> NDArray[Element]:
+    """Give the entries of some lifts: neighbours as a view, others as a copy.
+
+    `take` with "clip" is a third of the work of an index array; slots are within the fleet, so nothing is clipped.
+    """
+    return kept[where] if isinstance(where, slice) else kept.take(where, axis=0, mode="clip")
+
+
 @dataclass(slots=True, eq=False)
 class Readings:
     """The newest known values of some lifts; every array has one entry a lift and none may be written to."""
@@ -119,17 +127,35 @@ class Readings:
 
     def flag(self, bit: int) -> Mask:
         """Give one flag of every lift."""
+        if not self.perhaps(bit):
+            return self.none()
         word = self.words[bit // WORD_BITS]
         flag: Mask = (word & (1 << bit % WORD_BITS)) != 0
         return flag
 
+    def perhaps(self, bit: int) -> bool:
+        """Say whether any lift may have a flag; most flags are down in a whole batch, and nobody need look closer."""
+        return bool(self._up()[bit // WORD_BITS] >> bit % WORD_BITS & 1)
+
+    def turn(self, bit: int, where: NDArray[np.intp]) -> None:
+        """Turn a flag over in some of the lifts, by position; the engine writes the words back."""
+        self.words[bit // WORD_BITS][where] ^= 1 << bit % WORD_BITS
+        self._up()[bit // WORD_BITS] |= 1 << bit % WORD_BITS
+
     @property
     def words(self) -> list[Ints]:
-        """Give the lifts' flags, many in one number; the engine writes what changes into them, and back."""
+        """Give the lifts' flags, many in one number."""
         words = self._worked.get("words")
         if words is None:
-            words = self._worked["words"] = [np.array(word[self._where]) for word in self._known.words]
+            words = self._worked["words"] = [np.array(pick(word, self._where)) for word in self._known.words]
         return words
+
+    def _up(self) -> list[int]:
+        """Give the flags that are, or have been, up in any of the lifts."""
+        up = self._worked.get("up")
+        if up is None:
+            up = self._worked["up"] = [int(np.bitwise_or.reduce(word)) if len(word) else 0 for word in self.words]
+        return up
 
     def hold(self, fact: Remembered, true: Mask) -> None:
         """Take in what a fact has become with these readings."""
@@ -150,8 +176,7 @@ class Readings:
         return reached
 
     def _leaked(self, tally: Tally) -> Floats:
-        bit = self._known.bit[tally] + 1
-        at_all = self.words[bit // WORD_BITS] & (1 << bit % WORD_BITS)
+        at_all = self.flag(self._known.bit[tally] + 1)
         if not np.count_nonzero(at_all):
             return self.once(_nothing)
         row, some = self._known.row[tally], at_all.nonzero()[0]
@@ -193,7 +218,7 @@ class Readings:
 
     def _look(self, row: NDArray[Element]) -> NDArray[Element]:
         """Pick out our lifts; a rule that writes into what it sees gets an error instead of the fleet's state."""
-        seen = row[self._where]
+        seen = pick(row, self._where)
         seen.flags.writeable = False
         return seen
 

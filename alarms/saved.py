@@ -64,8 +64,13 @@ def pack(
     arrays |= {f"signal {signal.name}": values for signal, values in _signals(known)}
     listed = [(name, array.dtype.str, array.size) for name, array in arrays.items()]
     header = json.dumps({"fit": made_for, "resumed": resumed, "arrays": listed}).encode()
-    body = b"".join([header, *(array.tobytes() for array in arrays.values())])
-    return _HEAD.pack(_MAGIC, zlib.crc32(body), len(header)) + body
+    # Views, so that a megacity's state is copied once.
+    body: list[bytes | memoryview] = [header]
+    body += [np.ascontiguousarray(array).data.cast("B") for array in arrays.values() if array.size]
+    checksum = 0
+    for part in body:
+        checksum = zlib.crc32(part, checksum)
+    return b"".join([_HEAD.pack(_MAGIC, checksum, len(header)), *body])
 
 
 def unpack(data: bytes, made_for: Fit, known: Known, confirmed: NDArray[np.bool_], newest: Ints, phases: Phases) -> int:
@@ -83,8 +88,7 @@ def unpack(data: bytes, made_for: Fit, known: Known, confirmed: NDArray[np.bool_
     known.codes[:] = arrays["codes"]
     known.words[:] = arrays["words"].reshape(known.words.shape)
     confirmed[:] = np.unpackbits(arrays["confirmed"], count=confirmed.size).reshape(confirmed.shape)
-    known.levels.fill(0.0)
-    known.stamps.fill(0)
+    known.levels, known.stamps = (np.zeros(kept.shape, kept.dtype) for kept in (known.levels, known.stamps))
     known.levels.ravel()[arrays["counted"]] = arrays["levels"]
     known.stamps.ravel()[arrays["counted"]] = arrays["stamps"]
     known.reached[:] = arrays["reached"].reshape(known.reached.shape)

@@ -12,6 +12,8 @@ from lift.batch import Batch, Slots
 
 # A cut costs as much as judging this many lifts more.
 RUN_MIN: Final = 500
+# A batch of at least this part of the fleet is put in order: neighbours are judged in half the time.
+DENSE: Final = 4
 # Two megabytes of signals: measured, smaller pieces cost more in calls than they save.
 PIECE_MAX: Final = 20_000
 
@@ -26,8 +28,9 @@ class Waves:
         """Give the batch itself when each lift is in it once, else its waves; the k-th reading of each lift."""
         if not len(batch):
             return
-        if self._each_once(batch.lift):
-            for run in _runs(batch):
+        once = self._each_once(batch)
+        if once is not None:
+            for run in _runs(once):
                 yield from _pieces(run)
             return
         order = np.lexsort((batch.at, batch.lift))
@@ -39,12 +42,20 @@ class Waves:
         for wave in np.split(by_wave, np.cumsum(np.bincount(nth))[:-1]):
             yield from _pieces(batch.take(wave))
 
-    def _each_once(self, lift: Slots) -> bool:
+    def _each_once(self, batch: Batch) -> Batch | None:
+        """Give the batch, in the fleet's order if it is a large part of the fleet; None if a lift is in it twice."""
+        lift = batch.lift
         if bool((lift[1:] > lift[:-1]).all()):
-            return True
+            return batch
         positions = np.arange(lift.size, dtype=np.int32)
         self._mark[lift] = positions
-        return bool((self._mark[lift] == positions).all())
+        if not bool((self._mark[lift] == positions).all()):
+            return None
+        if lift.size * DENSE < self._mark.size:
+            return batch
+        here = np.zeros(self._mark.size, np.bool_)
+        here[lift] = True
+        return batch.take(self._mark[here].astype(np.intp))
 
 
 def _runs(batch: Batch) -> Iterator[Batch]:
