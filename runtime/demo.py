@@ -27,7 +27,9 @@ _BEHIND_MAX_S: Final = 5.0
 
 
 def demo_city(settings: Settings) -> City:
-    """Build the simulated city of these settings; the same settings build the same city."""
+    """Build the simulated city of these settings; the same settings build the same city. Raises Invalid."""
+    # A scenario that does not exist is told of before anything is started.
+    scenario.load(settings.scenario)
     gateways = max(1, -(-settings.simulated_lifts // _GATEWAY_LIFTS)) if settings.simulated_lifts <= 2000 else None  # noqa: PLR2004
     return build_city(lifts=settings.simulated_lifts, seed=settings.simulation_seed, gateways=gateways)
 
