@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from alarms.readings import Where
-from lift.batch import Batch, Slots
+from lift.batch import Batch, Slots, turns
 
 # A cut costs as much as judging this many lifts more.
 RUN_MIN: Final = 500
@@ -33,14 +33,8 @@ class Waves:
             for run in _runs(once):
                 yield from _pieces(run)
             return
-        order = np.lexsort((batch.at, batch.lift))
-        lift = batch.lift[order]
-        starts = np.flatnonzero(np.concatenate(([True], lift[1:] != lift[:-1])))
-        counts = np.diff(np.append(starts, lift.size))
-        nth = np.arange(lift.size) - np.repeat(starts, counts)
-        by_wave = order[np.argsort(nth, kind="stable")]
-        for wave in np.split(by_wave, np.cumsum(np.bincount(nth))[:-1]):
-            yield from _pieces(batch.take(wave))
+        for turn in turns(batch.lift, batch.at):
+            yield from _pieces(batch.take(turn))
 
     def _each_once(self, batch: Batch) -> Batch | None:
         """Give the batch, in the fleet's order if it is a large part of the fleet; None if a lift is in it twice."""

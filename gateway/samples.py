@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from lift.batch import Batch
+from lift.batch import Batch, turns
 
 
 class Samples:
@@ -29,15 +29,9 @@ class Samples:
 
 def one_each(batch: Batch) -> Iterator[Batch]:
     """Cut a batch so that each part has at most one sample of a lift, and a lift's samples come in time order."""
-    if not len(batch):
-        return
-    order = np.lexsort((batch.at, batch.lift))
-    lift = batch.lift[order]
-    first = np.concatenate(([True], lift[1:] != lift[:-1]))
-    if first.all():
+    parts = turns(batch.lift, batch.at)
+    if len(parts) == 1:
         yield batch
         return
-    starts = np.flatnonzero(first)
-    nth = np.arange(lift.size) - np.repeat(starts, np.diff(np.append(starts, lift.size)))
-    for turn in range(int(nth.max()) + 1):
-        yield batch.take(np.sort(order[nth == turn]))
+    for part in parts:
+        yield batch.take(np.sort(part))

@@ -13,7 +13,7 @@ import numpy as np
 
 from gateway.raw_trips import RawTrips
 from gateway.trip_watch import USED, Finished, TripWatch
-from lift.batch import EMPTY, Batch, Floats, Ints, Slots
+from lift.batch import EMPTY, Batch, Floats, Ints, Slots, turns
 from lift.errors import Invalid
 from lift.trips import TRIP_SIGNALS
 
@@ -64,22 +64,13 @@ class Segmenter:
         if batch.names is not self._names:
             self._slots = np.array([self._slot.get(name, -1) for name in batch.names], np.int32)
             self._names = batch.names
-        if not len(batch):
-            return
-        lifts = self._slots[batch.lift]
-        order = np.flatnonzero(lifts >= 0) if (lifts < 0).any() else np.arange(len(lifts))
-        counts = np.bincount(lifts[order], minlength=1)
-        if not len(order):
+        lifts = self._slots[batch.lift] if len(batch) else batch.lift
+        ours = np.flatnonzero(lifts >= 0)
+        if not len(ours):
             return
         values = np.stack([batch.column(signal) for signal in USED]).astype(np.float64, copy=False)
-        if counts.max() == 1:
-            yield lifts[order], batch.at[order], values[:, order]
-            return
-        order = order[np.lexsort((batch.at[order], lifts[order]))]
-        starts = np.cumsum(counts) - counts
-        rank = np.arange(len(order)) - starts[lifts[order]]
-        order = order[np.argsort(rank, kind="stable")]
-        for part in np.split(order, np.cumsum(np.bincount(rank))[:-1]):
+        each_once = np.bincount(lifts[ours]).max() == 1  # the usual case, spared the sorting
+        for part in [ours] if each_once else [ours[turn] for turn in turns(lifts[ours], batch.at[ours])]:
             yield lifts[part], batch.at[part], values[:, part]
 
     def _rows(self, parts: Sequence[Finished]) -> Batch:

@@ -119,6 +119,21 @@ def concat(batches: Sequence[Batch]) -> Batch:
     )
 
 
+def turns(lift: Slots, at: Ints) -> list[Ints]:
+    """Split readings into turns, turn k with the k-th reading of each lift by its time; gives positions, lift by lift.
+
+    >>> [turn.tolist() for turn in turns(np.array([1, 0, 1], np.int32), np.array([20, 5, 10]))]
+    [[1, 2], [0]]
+    """
+    if not lift.size:
+        return []
+    order = np.lexsort((at, lift))
+    lift = lift[order]
+    starts = np.flatnonzero(np.concatenate(([True], lift[1:] != lift[:-1])))
+    nth = np.arange(lift.size) - np.repeat(starts, np.diff(starts, append=lift.size))
+    return np.split(order[np.argsort(nth, kind="stable")], np.cumsum(np.bincount(nth))[:-1])
+
+
 def _one_dictionary(batches: Sequence[Batch]) -> tuple[Sequence[str], Slots]:
     """Renumber lifts onto one list of names; free when the batches share theirs, as they do after ingest."""
     first = batches[0].names
