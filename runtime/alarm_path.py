@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import struct
 import time
 from collections import deque
@@ -31,6 +30,7 @@ from lift.errors import Invalid, NotFound, Unavailable
 from lift.fleet import Fleet
 from lift.metrics import Metric, metric
 from lift.ports import Records, Telemetry, Timepiece
+from runtime import saved_file
 
 log = logging.getLogger(__name__)
 
@@ -256,13 +256,7 @@ class AlarmPath:
         """
         if self._waiting or self._held or self._gateways or self._others:
             return False
-        body = _HEADER.pack(_MAGIC, self._clock.now(), self._feed_read) + self._engine.save()
-        partial = state.with_suffix(".partial")
-        with partial.open("wb") as file:
-            file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(state)
+        saved_file.save(state, _HEADER.pack(_MAGIC, self._clock.now(), self._feed_read), self._engine.save())
         return True
 
     def metrics(self) -> list[Metric]:

@@ -7,7 +7,6 @@ queue, and what the monitor finds is handed to the alarm path, which records it 
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -21,6 +20,7 @@ from lift.errors import Invalid
 from lift.fleet import Fleet
 from lift.metrics import Metric, metric
 from lift.ports import Telemetry, Timepiece
+from runtime import saved_file
 
 log = logging.getLogger(__name__)
 
@@ -98,13 +98,7 @@ class ConditionPath:
     def save(self) -> None:
         """Save the monitor's state; what it raised since is raised again after a crash, under the same keys."""
         self._saved = time.monotonic()
-        partial = self._file.with_suffix(".partial")
-        with partial.open("wb") as file:
-            file.write(self._clock.now().to_bytes(8, "little"))
-            file.write(self._monitor.save())
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(self._file)
+        saved_file.save(self._file, self._clock.now().to_bytes(8, "little"), self._monitor.save())
 
     def metrics(self) -> list[Metric]:
         """Give the path's figures."""
