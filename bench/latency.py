@@ -36,8 +36,9 @@ class _Stream(threading.Thread):
     def __init__(self, server: Server) -> None:
         super().__init__(daemon=True)
         self.arrived: dict[str, float] = {}
-        request = urllib.request.Request(  # noqa: S310 - loopback
-            server.address + "/v1/events", headers={"Authorization": f"Bearer {server.token}"}
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{server.api.port}/v1/events",
+            headers={"Authorization": f"Bearer {server.api.token}"},
         )
         self._answer = urllib.request.urlopen(request, timeout=60)  # noqa: S310 - loopback
 
@@ -64,7 +65,7 @@ def measure(lifts: int, seconds: int, alarms_a_second: float = 4.0) -> dict[str,
             waited = [
                 stream.arrived[lift] - at - RULE_DELAY_S for lift, at in published.items() if lift in stream.arrived
             ]
-            counters = server.counters()
+            counters = server.api.figures()
             return {
                 "lifts": lifts,
                 "alarms": len(published),

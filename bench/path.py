@@ -32,7 +32,7 @@ def _measure(publisher: Worker, server: Server, load: dict[str, Any], readings: 
     publisher.go()
     memory, took_s = _until_stored(server, readings, time.monotonic())
     cpu = server.cpu_s() - cpu
-    counters = server.counters()
+    counters = server.api.figures()
     return {
         "readings": readings,
         "messages": load["messages"],
@@ -53,7 +53,7 @@ def _until_stored(server: Server, readings: int, started: float) -> tuple[list[f
     memory: list[float] = []
     stored = 0.0
     while time.monotonic() - started < WITHIN_S:
-        stored = server.counters().get("liftwatch_readings_stored_total", 0.0)
+        stored = server.api.figures().get("liftwatch_readings_stored_total", 0.0)
         took_s = time.monotonic() - started
         while len(memory) < int(10 * stored / readings):
             memory.append(round(server.memory_mb()))

@@ -18,6 +18,7 @@ from typing import Any
 from tests import servers
 
 STARTS_WITHIN_S = 45.0
+ANSWERS_WITHIN_S = 30.0
 
 
 class Client:
@@ -36,32 +37,44 @@ class Client:
 
     def ask(self, method: str, path: str, body: Mapping[str, object] | None = None) -> tuple[int, Any]:
         """Send one request; gives the status and the answer's JSON."""
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}{path}",
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"},
-            method=method,
-        )
         try:
-            with urllib.request.urlopen(request, timeout=15) as answer:  # noqa: S310 - loopback
-                return answer.status, json.loads(answer.read() or b"null")
+            status, answer = self._open(method, path, body)
         except urllib.error.HTTPError as refusal:
-            return refusal.code, json.loads(refusal.read() or b"null")
+            status, answer = refusal.code, refusal.read()
+        return status, json.loads(answer or b"null")
 
-    def sample(self, metric: str) -> int:
-        """Read one figure of /metrics, its samples added up."""
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}/metrics", headers={"Authorization": f"Bearer {self.token}"}
-        )
-        with urllib.request.urlopen(request, timeout=15) as answer:  # noqa: S310 - loopback
-            lines = answer.read().decode().splitlines()
-        return round(sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.split("{")[0].split(" ")[0] == metric))
+    def healthy(self) -> bool:
+        """Whether it is there and says that it is well."""
+        try:
+            return self.ask("GET", "/v1/health")[0] == 200
+        except OSError:
+            return False
+
+    def figures(self) -> dict[str, float]:
+        """Read the figures of /metrics, those of several samples added up."""
+        found: dict[str, float] = {}
+        for line in self._open("GET", "/metrics")[1].decode().splitlines():
+            if not line.startswith("#"):
+                name, value = line.rsplit(" ", 1)
+                name = name.split("{", 1)[0]
+                found[name] = found.get(name, 0.0) + float(value)
+        return found
 
     def get(self, path: str) -> Any:  # noqa: ANN401 - JSON
         """Read something that must be there."""
         status, answer = self.ask("GET", path)
         assert status == 200, answer
         return answer
+
+    def _open(self, method: str, path: str, body: Mapping[str, object] | None = None) -> tuple[int, bytes]:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}{path}",
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"},
+            method=method,
+        )
+        with urllib.request.urlopen(request, timeout=ANSWERS_WITHIN_S) as answer:  # noqa: S310 - loopback
+            return answer.status, answer.read()
 
 
 class Program(Client):
@@ -94,7 +107,7 @@ class Program(Client):
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "runtime", "run"], env=self.environment, stdout=output, stderr=output
             )
-        assert until(self._healthy, within_s=STARTS_WITHIN_S), f"not healthy: {self.output.read_text()}"
+        assert until(self._is_up, within_s=STARTS_WITHIN_S), f"not healthy: {self.output.read_text()}"
 
     def stop(self) -> float:
         """Press Ctrl-C; gives the seconds until it had ended."""
@@ -114,13 +127,10 @@ class Program(Client):
         """Sign in as one of the demo's people."""
         self.sign_in(name, (self.folder / "passwords" / name).read_text().strip())
 
-    def _healthy(self) -> bool:
+    def _is_up(self) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, self.output.read_text()
-        try:
-            return self.ask("GET", "/v1/health")[0] == 200
-        except OSError:
-            return False
+        return self.healthy()
 
 
 @contextmanager

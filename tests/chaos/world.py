@@ -186,7 +186,7 @@ class World:
             with contextlib.suppress(OSError, AssertionError, ValueError):
                 if not self._api.token:
                     self._api.sign_in("chaos", _PASSWORD)
-                count = self._api.sample("liftwatch_readings_duplicate_total")
+                count = round(self._api.figures().get("liftwatch_readings_duplicate_total", 0))
                 if count < self._duplicates[-1]:
                     self._duplicates.append(count)
                 self._duplicates[-1] = count
