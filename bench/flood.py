@@ -26,20 +26,11 @@ from lift.batch import Batch
 from lift.fleet import Fleet
 from lift.signals import CAR_STATUS, SERVICE_MODE
 from runtime.alarm_path import AlarmPath
+from tests.small_city import StandingClock
 
 _START = 1_795_000_000 * SECOND
 _STEP = SECOND // 4
 _SECONDS_MAX = 600
-
-
-class _Hands:
-    """A clock that the bench sets."""
-
-    at = _START
-
-    def now(self) -> int:
-        """Tell the time."""
-        return self.at
 
 
 def run(quick: bool) -> dict[str, Any]:  # noqa: FBT001
@@ -48,7 +39,7 @@ def run(quick: bool) -> dict[str, Any]:  # noqa: FBT001
     One lift of the city is alone behind its gateway: its alarm is its own and stays in sight.
     """
     lifts = 10_000 if quick else 100_000
-    clock = _Hands()
+    clock = StandingClock(_START)
     with tempfile.TemporaryDirectory() as folder:
         records = SqlRecords(f"sqlite:///{Path(folder)}/records.db")
         city = city_of(lifts)
@@ -98,7 +89,7 @@ def _report(path: AlarmPath, fleet: Fleet, now: int) -> None:
     path.take(Batch(fleet.codes, np.arange(len(fleet), dtype=np.int32), at, columns, None))
 
 
-def _timed(path: AlarmPath, clock: _Hands, records: SqlRecords, *, until: Callable[[int], bool]) -> float:
+def _timed(path: AlarmPath, clock: StandingClock, records: SqlRecords, *, until: Callable[[int], bool]) -> float:
     """Let time pass until so many alarms are suppressed; gives the processor time it took, in seconds."""
     spent = 0.0
     for _ in range(_SECONDS_MAX):

@@ -1,5 +1,8 @@
 """A city small enough to know by heart, and a clock that stands until it is told to move."""
 
+from dataclasses import replace
+from typing import Any
+
 from lift.alarm import Change, Priority, Transition
 from lift.codes import Code
 from lift.register import Building, Crew, Firm, Lift, PlaceClass, Register, Station
@@ -10,23 +13,23 @@ SECOND = 1_000_000
 CENTRAL, OUTSIDE, LONELY = "100245", "200300", "300400"
 
 
-def building(name: str, latitude: float, *, city_core: bool) -> Building:
-    """Make a building with an id and an address after its name."""
-    return Building(
-        building_id=name,
-        name=f"{name} 大厦",
-        address=f"{name} Road 1",
+def building(building_id: str, latitude: float = 30.0, **known: Any) -> Building:  # noqa: ANN401 - any of its fields
+    """Make a building with a name and an address after its id."""
+    made = Building(
+        building_id=building_id,
+        name=f"{building_id} 大厦",
+        address=f"{building_id} Road 1",
         district="Harbour",
         place_class=PlaceClass.HOUSING,
         latitude=latitude,
         longitude=120.0,
-        city_core=city_core,
     )
+    return replace(made, **known)
 
 
-def lift(code: str, place: str, firm: str) -> Lift:
-    """Make a lift."""
-    return Lift(
+def lift(code: str, place: str = "b1", firm: str = "f1", **known: Any) -> Lift:  # noqa: ANN401 - any of its fields
+    """Make a lift of which only what is given matters."""
+    made = Lift(
         rescue_code=code,
         registration_code=f"3110{code}",
         use_registration="",
@@ -41,6 +44,7 @@ def lift(code: str, place: str, firm: str) -> Lift:
         rated_load_kg=1000.0,
         landings=18,
     )
+    return replace(made, **known)
 
 
 def station(name: str, level: int, latitude: float) -> Station:

@@ -20,56 +20,16 @@ from lift.alarm import Alarm, Priority
 from lift.codes import Code
 from lift.errors import Conflict, Invalid, NotFound, Unavailable
 from lift.ports import Quarantined, User
-from lift.register import Building, Crew, Firm, Lift, PlaceClass, Register, Station
+from lift.register import Register
 from lift.ticket import Answer, Callout, Clock, ClockName, Stage, Ticket, TicketEvent, digest
 from tests import servers
+from tests.contract.register import BUILDINGS, FIRMS, LIFTS, REGISTER
 
 AT = 1_795_000_000_000_000  # a moment in November 2026
 
 
 class Crash(Exception):
     """Something goes wrong in the middle of a transaction."""
-
-
-BUILDINGS = tuple(
-    Building(
-        building_id=f"b{number}",
-        name=name,
-        address=address,
-        district="Harbour",
-        place_class=PlaceClass.HOUSING,
-        latitude=30.0 + number,
-        longitude=120.0,
-        city_core=number != 2,
-    )
-    for number, (name, address) in enumerate([("Plum Garden 梅园", "1 Quay_Street"), ("Tower", "100% Road")], 1)
-)
-FIRMS = (Firm(firm_id="f1", name="Swift", phone="111"), Firm(firm_id="f2", name="Sure", phone="222"))
-LIFTS = tuple(
-    Lift(
-        rescue_code=code,
-        registration_code=f"3110{code}",
-        use_registration="use",
-        factory_number="factory",
-        building_id=building,
-        firm_id=firm,
-        gateway="g",
-        make="make",
-        model="model",
-        installed="2019-05-01",
-        rated_speed=1.75,
-        rated_load_kg=1000.0,
-        landings=18,
-    )
-    for code, building, firm in [("063577", "b1", "f1"), ("063500", "b2", "f1"), ("100245", "b2", "f2")]
-)
-REGISTER = Register(
-    buildings=BUILDINGS,
-    lifts=LIFTS,
-    firms=FIRMS,
-    stations=(Station(station_id="s1", name="South", phone="333", level=2, latitude=30.0, longitude=120.0),),
-    crews=(Crew(crew_id="c1", name="Day", phone="444", employer_id="f1"),),
-)
 
 
 def an_alarm(onset: int = AT, lift: str = "063577", *, latching: bool = False) -> Alarm:
@@ -117,36 +77,6 @@ def a_callout(ticket: Ticket, party: str, number: int = 1, answer: Answer = Answ
         answer=answer,
         ordered_at=ticket.opened_at + number,
     )
-
-
-@pytest.fixture(scope="module")
-def one_database(postgresql: servers.PostgreSQL) -> str:
-    """Give the address of one PostgreSQL database; emptying it is quicker than making another."""
-    return postgresql.fresh()
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.integration)])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Give the address of a new, empty database."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/var/records.db"
-    address = str(request.getfixturevalue("one_database"))
-    engine = sa.create_engine(address)
-    with engine.begin() as connection:
-        connection.execute(sa.text("DROP SCHEMA public CASCADE"))
-        connection.execute(sa.text("CREATE SCHEMA public"))
-    engine.dispose()
-    return address
-
-
-@pytest.fixture
-def records(url: str) -> Iterator[SqlRecords]:
-    """Give records that hold the register."""
-    records = SqlRecords(url)
-    with records.write() as tx:
-        tx.register(REGISTER)
-    yield records
-    records.close()
 
 
 def say(records: SqlRecords, kind: str = "k") -> int:

@@ -11,9 +11,8 @@ from lift.errors import NotFound
 from lift.incident import Incident, IncidentKind, IncidentLift
 from lift.ports import User
 from lift.ticket import Stage
-from tests.contract.test_records import AT, REGISTER, a_ticket, an_alarm, one_database, records, url
-
-__all__ = ["one_database", "records", "url"]  # fixtures
+from tests.contract.register import REGISTER
+from tests.contract.test_records import AT, a_ticket, an_alarm
 
 MINUTE = 60_000_000
 DAY = 24 * 60 * MINUTE

@@ -1,65 +1,9 @@
 """Old events, notifications and replayed messages go, a bounded number at a time; what matters stays."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
-
-import pytest
 
 from adapters.records_sql import SqlRecords
 from lift.alarm import Alarm, Priority
-from lift.register import Building, Firm, Lift, PlaceClass, Register
-
-REGISTER = Register(
-    firms=(Firm(firm_id="f1", name="Swift", phone="111"),),
-    buildings=(
-        Building(
-            building_id="b1",
-            name="Tower",
-            address="1 Road",
-            district="Harbour",
-            place_class=PlaceClass.HOUSING,
-            latitude=31.0,
-            longitude=121.0,
-            city_core=True,
-        ),
-    ),
-    lifts=(
-        Lift(
-            rescue_code="063577",
-            registration_code="3110063577",
-            use_registration="use",
-            factory_number="factory",
-            building_id="b1",
-            firm_id="f1",
-            gateway="g",
-            make="make",
-            model="model",
-            installed="2019-05-01",
-            rated_speed=1.75,
-            rated_load_kg=1000.0,
-            landings=18,
-        ),
-    ),
-)
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.integration)])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Give the address of a new, empty database."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/records.db"
-    return str(request.getfixturevalue("postgresql").fresh())
-
-
-@pytest.fixture
-def records(url: str) -> Iterator[SqlRecords]:
-    """Give records that hold the register."""
-    records = SqlRecords(url)
-    with records.write() as tx:
-        tx.register(REGISTER)
-    yield records
-    records.close()
 
 
 def test_old_events_go_and_ids_go_on(records: SqlRecords, url: str) -> None:

@@ -1,10 +1,8 @@
 """The contract of a telemetry store, on every adapter: the one in memory says what the others must do."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import count
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,30 +24,9 @@ from lift.trips import DISTANCE, JERK_MAX, TRIP_BY_NAME, TRIP_SIGNALS
 S = 1_000_000
 ALWAYS = 2**53
 
-INFLUXDB = pytest.param("influxdb", marks=pytest.mark.integration)
-
-
-@pytest.fixture
-def urls(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
-    """Give a maker of addresses, each of a new and empty store."""
-    if request.param == "influxdb":
-        server = request.getfixturevalue("influxdb")
-        base = f"influxdb://{server.proxy.host}:{server.proxy.port}"
-        return lambda: f"{base}/{server.fresh()}?org={server.org}&token={server.token}"
-    numbers = count()
-    return lambda: "memory:" if request.param == "memory" else f"duckdb:{tmp_path}/{next(numbers)}"
-
-
-each_store = pytest.mark.parametrize("urls", ["memory", "duckdb", INFLUXDB], indirect=True)
-each_lasting_store = pytest.mark.parametrize("urls", ["duckdb", INFLUXDB], indirect=True)
-
-
-@pytest.fixture
-def store(urls: Callable[[], str]) -> Iterator[Telemetry]:
-    """Open an empty store."""
-    opened = telemetry_open(urls())
-    yield opened
-    opened.close()
+each_lasting_store = pytest.mark.parametrize(
+    "urls", ["duckdb", pytest.param("influxdb", marks=pytest.mark.integration)], indirect=True
+)
 
 
 def rows(batch: Batch) -> list[dict[str, Any]]:
@@ -80,7 +57,6 @@ def ticks(lift: str, times: Sequence[int], **columns: ArrayLike) -> Batch:
     return Batch((lift,), np.zeros(width, np.int32), np.array(times, np.int64), values)
 
 
-@each_store
 def test_what_was_stored_comes_back(store: Telemetry) -> None:
     """Every signal, negative values, empty and unreported sets of codes come back as they were."""
     everything = {signal.name: signal.high for signal in SIGNALS}
@@ -98,7 +74,6 @@ def test_what_was_stored_comes_back(store: Telemetry) -> None:
     assert replayed(store) == expected
 
 
-@each_store
 def test_a_value_comes_back_to_the_last_bit(store: Telemetry) -> None:
     """No store rounds: what a rule sees after a restart is what it saw before."""
     values = np.array([0.1, 1 / 3, 1e-7, 12.3456789, -0.0001], CAR_SPEED.dtype)
@@ -111,7 +86,6 @@ def test_a_value_comes_back_to_the_last_bit(store: Telemetry) -> None:
     assert (told.columns[CAR_SPEED].dtype, told.columns[RUNNING_HOURS].dtype) == (CAR_SPEED.dtype, RUNNING_HOURS.dtype)
 
 
-@each_store
 def test_each_duplicate_is_named_where_it_stands(store: Telemetry) -> None:
     """Of a batch that is partly known each reading is told apart, in its order: new, stored before, repeated."""
     first = from_rows([{"lift": lift, "at": at * S, "passenger": 0} for lift, at in (("2", 5), ("1", 5))])
@@ -123,7 +97,6 @@ def test_each_duplicate_is_named_where_it_stands(store: Telemetry) -> None:
     assert result.again.tolist() == [False, True, False, True, False, True, False, True]
 
 
-@each_store
 def test_a_second_copy_is_a_duplicate(store: Telemetry) -> None:
     """The same readings again are counted and change nothing."""
     batch = from_rows([{"lift": f"{i:06d}", "at": S, "passenger": 1} for i in range(50)])
@@ -133,7 +106,6 @@ def test_a_second_copy_is_a_duplicate(store: Telemetry) -> None:
     assert replayed(store) == before
 
 
-@each_store
 def test_a_second_copy_fills_in(store: Telemetry) -> None:
     """What the later copy reports counts; what it lacks stays."""
     store.append(from_rows([{"lift": "063577", "at": S, "passenger": 1, "car_speed": 1.5, "message_codes": [11]}]))
@@ -151,7 +123,6 @@ def test_a_second_copy_fills_in(store: Telemetry) -> None:
     ]
 
 
-@each_store
 def test_copies_inside_a_batch_are_one_reading(store: Telemetry) -> None:
     """Copies in one batch are merged like copies in two."""
     told = [
@@ -167,7 +138,6 @@ def test_copies_inside_a_batch_are_one_reading(store: Telemetry) -> None:
     ]
 
 
-@each_store
 def test_late_readings_take_their_own_place(store: Telemetry) -> None:
     """What a gateway kept through an outage is stored at its own time, and what was there is known."""
     store.append(ticks("063577", [10 * S, 20 * S, 7_200 * S], passenger=0))
@@ -178,7 +148,6 @@ def test_late_readings_take_their_own_place(store: Telemetry) -> None:
     assert by_time(told) == expected
 
 
-@each_store
 def test_an_empty_batch_is_nothing(store: Telemetry) -> None:
     """Nothing is stored, nothing is found, nothing fails."""
     assert store.append(from_rows([])) == Stored(0, 0)
@@ -190,7 +159,6 @@ def test_an_empty_batch_is_nothing(store: Telemetry) -> None:
     assert (told.at.tolist(), told.columns[CAR_SPEED].tolist()) == ([], [])
 
 
-@each_store
 def test_history_has_its_start_and_not_its_end(store: Telemetry) -> None:
     """History is of one lift, in order of time, from its start up to but without its end."""
     store.append(ticks("063577", [3 * S, 1 * S, 2 * S, 4 * S], car_speed=[3, 1, 2, 4]))
@@ -199,7 +167,6 @@ def test_history_has_its_start_and_not_its_end(store: Telemetry) -> None:
     assert by_time(store.history("063577", [CAR_SPEED], start=3 * S, end=S)) == {}
 
 
-@each_store
 def test_history_leaves_out_what_nobody_reported(store: Telemetry) -> None:
     """A reading with none of the signals asked for is no row; one with some of them has NaN for the others."""
     store.append(
@@ -215,7 +182,6 @@ def test_history_leaves_out_what_nobody_reported(store: Telemetry) -> None:
     assert by_time(told) == {1: [1.5, None], 2: [None, 1]}
 
 
-@each_store
 def test_steps_are_means_or_last_values(store: Telemetry) -> None:
     """With a resolution a number is averaged over what was reported, and a whole signal keeps its last value."""
     told = [
@@ -233,7 +199,6 @@ def test_steps_are_means_or_last_values(store: Telemetry) -> None:
     assert by_time(told_back) == {60 * S: [2, 7]}
 
 
-@each_store
 @pytest.mark.parametrize("resolution_us", [0, -S])
 def test_a_resolution_is_above_zero(store: Telemetry, resolution_us: int) -> None:
     """A step without length is refused by name."""
@@ -241,14 +206,12 @@ def test_a_resolution_is_above_zero(store: Telemetry, resolution_us: int) -> Non
         store.history("063577", [CAR_SPEED], start=0, end=S, resolution_us=resolution_us)
 
 
-@each_store
 def test_history_names_its_signals(store: Telemetry) -> None:
     """History of nothing is refused by name."""
     with pytest.raises(Invalid, match="signals"):
         store.history("063577", [], start=0, end=S)
 
 
-@each_store
 def test_a_long_answer_is_refused_with_a_resolution_that_fits(store: Telemetry) -> None:
     """More rows than a reader can hold are refused, and the refusal says what to ask instead."""
     times = np.arange(READ_ROWS_MAX + 1) * S
@@ -262,7 +225,6 @@ def test_a_long_answer_is_refused_with_a_resolution_that_fits(store: Telemetry) 
     assert len(ask(end=end, resolution_us=2 * S).at) == READ_ROWS_MAX // 2 + 1
 
 
-@each_store
 def test_latest_is_the_newest_known_value_of_each_signal(store: Telemetry) -> None:
     """One row a lift in the order asked: each signal's newest value, at the newest reading's time."""
     store.append(
@@ -286,7 +248,6 @@ def test_latest_is_the_newest_known_value_of_each_signal(store: Telemetry) -> No
     ]
 
 
-@each_store
 def test_replay_is_in_ascending_time(store: Telemetry) -> None:
     """Replay tells dense hours and empty years alike, in order, within its bounds and in pieces of bounded size."""
     year = 365 * 86_400 * S
@@ -301,7 +262,6 @@ def test_replay_is_in_ascending_time(store: Telemetry) -> None:
     assert [row["lift"] for row in replayed(store, dense[5], dense[6])] == ["063577", "310117"]
 
 
-@each_store
 def test_newest_is_each_lifts_last_time(store: Telemetry) -> None:
     """The newest time is the largest, whatever came last."""
     store.append(from_rows([{"lift": "a", "at": 5, "passenger": 1}, {"lift": "a", "at": 3}, {"lift": "b", "at": 4}]))
@@ -309,7 +269,6 @@ def test_newest_is_each_lifts_last_time(store: Telemetry) -> None:
     assert dict(store.newest()) == {"a": 5, "b": 4}
 
 
-@each_store
 def test_lifts_keep_their_names_whatever_list_they_come_in(store: Telemetry) -> None:
     """Batches number their lifts as they like, share a list or not, and name lifts that report nothing."""
     shared = ("a", "b", "c")
@@ -347,7 +306,6 @@ def test_half_a_passenger_is_refused_and_nothing_stored(store: Telemetry, value:
     assert store.append(ticks("063577", [S, 2 * S], passenger=1)) == Stored(2, 0)
 
 
-@each_store
 def test_readers_and_a_writer_share_a_store(store: Telemetry) -> None:
     """Reads in other threads see whole appends only, and ever more of them."""
     appends, each = 20, 50
@@ -447,7 +405,6 @@ def trip(lift: str, at: int, **columns: float) -> dict[str, Any]:
     return {"lift": lift, "at": at, **columns}
 
 
-@each_store
 def test_trips_come_back_as_they_were(store: Telemetry) -> None:
     """Every column of the trip catalogue comes back; a trip and a reading of one moment do not meet."""
     everything = {signal.name: signal.high for signal in TRIP_SIGNALS}
@@ -463,7 +420,6 @@ def test_trips_come_back_as_they_were(store: Telemetry) -> None:
     assert replayed(store) == [{"lift": "063577", "at": S, "passenger": 1}]
 
 
-@each_store
 def test_a_trip_sent_twice_is_stored_once(store: Telemetry) -> None:
     """A second copy, late or in the same batch, fills in what the first lacked and is counted as a duplicate."""
     first = [trip("a", S, distance=3.0), trip("a", 2 * S, distance=-3.0), trip("a", 2 * S, jerk_max=0.9)]
@@ -477,7 +433,6 @@ def test_a_trip_sent_twice_is_stored_once(store: Telemetry) -> None:
     }
 
 
-@each_store
 def test_the_newest_trips_come_first_to_be_kept(store: Telemetry) -> None:
     """Of more trips than asked for the newest are given, in order of time; one lift's only, end left out."""
     told = [trip("a", i * S, distance=float(i)) for i in range(1, 10)] + [trip("b", 5 * S, distance=99.0)]

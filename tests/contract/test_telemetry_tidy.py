@@ -1,8 +1,6 @@
 """What every telemetry store does when it tidies up: answers stay what they were, old rows go, minutes stay."""
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import count
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,30 +21,6 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 ALWAYS = 2**53
 STEPS_MAX = 1000
-
-INFLUXDB = pytest.param("influxdb", marks=pytest.mark.integration)
-
-
-@pytest.fixture
-def urls(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
-    """Give a maker of addresses, each of a new and empty store."""
-    if request.param == "influxdb":
-        server = request.getfixturevalue("influxdb")
-        base = f"influxdb://{server.proxy.host}:{server.proxy.port}"
-        return lambda: f"{base}/{server.fresh()}?org={server.org}&token={server.token}"
-    numbers = count()
-    return lambda: "memory:" if request.param == "memory" else f"duckdb:{tmp_path}/{next(numbers)}"
-
-
-each_store = pytest.mark.parametrize("urls", ["memory", "duckdb", INFLUXDB], indirect=True)
-
-
-@pytest.fixture
-def store(urls: Callable[[], str]) -> Iterator[Telemetry]:
-    """Open an empty store."""
-    opened = telemetry_open(urls())
-    yield opened
-    opened.close()
 
 
 def tidy(
@@ -99,7 +73,6 @@ READINGS = st.fixed_dictionaries(
 ROUNDS = st.lists(st.tuples(st.lists(READINGS, max_size=10), st.integers(0, 2)), min_size=1, max_size=4)
 
 
-@each_store
 @given(rounds=ROUNDS, reopen=st.booleans())
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_tidying_changes_no_answer_and_minutes_outlive_readings(
@@ -146,7 +119,6 @@ def speeds(lift: str, start: int, seconds: int) -> list[dict[str, Any]]:
     return [{"lift": lift, "at": start + i * S, "car_speed": i % 7, "passenger": i % 2} for i in range(seconds)]
 
 
-@each_store
 def test_readings_around_alarms_stay(store: Telemetry) -> None:
     """Of a day that is over, only what lies around alarms is left, to the last reading; the tally says what went."""
     store.append(from_rows([*speeds("a", 0, 3000), *speeds("b", 0, 3000), *speeds("a", 5 * DAY, 10)]))
@@ -165,7 +137,6 @@ def test_readings_around_alarms_stay(store: Telemetry) -> None:
     assert store.history("a", [CAR_SPEED], start=0, end=DAY).at.tolist() == kept.at.tolist()
 
 
-@each_store
 def test_one_history_over_minutes_and_readings(store: Telemetry) -> None:
     """Steps run on without a seam from days whose readings are gone into days whose readings are there."""
     store.append(from_rows([*speeds("a", DAY - 600 * S, 1200)]))
@@ -176,7 +147,6 @@ def test_one_history_over_minutes_and_readings(store: Telemetry) -> None:
     same(store.history("a", [CAR_SPEED, PASSENGER], start=0, end=ALWAYS, resolution_us=5 * MINUTE), before, 1e-5)
 
 
-@each_store
 def test_late_readings_enter_the_minutes_they_belong_to(store: Telemetry) -> None:
     """A minute that was rolled up already is made anew of all its readings, when the other half of it comes late."""
     store.append(from_rows(speeds("a", 0, 30)))
@@ -191,7 +161,6 @@ def test_late_readings_enter_the_minutes_they_belong_to(store: Telemetry) -> Non
     assert before.columns[CAR_SPEED].tolist() == [pytest.approx(5 + sum(i % 7 for i in range(30)) / 30, rel=1e-5)]
 
 
-@each_store
 def test_a_late_reading_does_not_replace_a_minute_of_many(store: Telemetry) -> None:
     """What comes when its readings are gone already makes minutes that were missing, and changes none that is there."""
     store.append(from_rows([*speeds("a", 0, 60), *speeds("a", 5 * DAY, 10)]))
@@ -207,7 +176,6 @@ def test_a_late_reading_does_not_replace_a_minute_of_many(store: Telemetry) -> N
     }
 
 
-@each_store
 def test_minutes_and_trips_go_last(store: Telemetry) -> None:
     """What is older than anything is kept for goes altogether; the rest stays."""
     store.append(from_rows([*speeds("a", 0, 60), *speeds("a", 100 * DAY, 60)]))

@@ -9,8 +9,8 @@ from alarms.desk import AlarmDesk
 from alarms.standing import GatewayNews
 from lift.alarm import Alarm, Change, Priority, Transition
 from lift.incident import Incident
-from lift.register import Building, Firm, Lift, PlaceClass, Register, Station
-from tests.small_city import START, StandingClock
+from lift.register import Firm, Register, Station
+from tests.small_city import START, StandingClock, building, lift
 
 SECOND = 1_000_000
 POWER, CONTACT, DOOR, TRAPPED = "main_power_lost", "contact_lost", "door_closing_fault", "entrapment_between_landings"
@@ -29,22 +29,13 @@ def street(
     """Make buildings in a row, `apart_degrees` of latitude from each other, with lifts numbered from 000000."""
     numbers = count()
     houses = [
-        Building(
-            building_id=f"b{n}", name=f"House {n}", address=f"{n} Road", district="Harbour",
-            place_class=PlaceClass.HOUSING, latitude=30.0 + n * apart_degrees, longitude=120.0,
-        )
-        for n in range(buildings)
-    ]  # fmt: skip
+        building(f"b{n}", 30.0 + n * apart_degrees, name=f"House {n}", address=f"{n} Road") for n in range(buildings)
+    ]
     lifts = [
-        Lift(
-            rescue_code=f"{(n := next(numbers)):06d}", registration_code=f"3110{n:06d}", use_registration="",
-            factory_number="", building_id=house.building_id, firm_id=f"f{n % firms}",
-            gateway=f"gw{n // gateway_lifts}", make="", model="", installed="2019-05-01", rated_speed=1.75,
-            rated_load_kg=1000.0, landings=18,
-        )
+        lift(f"{(n := next(numbers)):06d}", house.building_id, f"f{n % firms}", gateway=f"gw{n // gateway_lifts}")
         for house in houses
         for _ in range(lifts_each)
-    ]  # fmt: skip
+    ]
     owners = tuple(Firm(firm_id=f"f{n}", name=f"Firm {n}", phone="1") for n in range(firms))
     near = Station(station_id="near", name="Near", phone="2", level=2, latitude=30.0, longitude=120.0)
     return Register(buildings=tuple(houses), lifts=tuple(lifts), firms=owners, stations=(near,))

@@ -11,7 +11,7 @@ from alarms.rule import Rule
 from lift.alarm import Transition
 from lift.batch import Batch, from_rows
 from lift.fleet import Fleet
-from lift.register import Lift
+from tests.small_city import lift
 
 US = 1_000_000
 LIFT = "100001"
@@ -23,25 +23,7 @@ Step: TypeAlias = tuple[float, float, Values]
 
 def make_fleet(lifts: int = 1, rated_speed: float = 1.6) -> Fleet:
     """Make a fleet of lifts 100001, 100002, ..."""
-    return Fleet([_lift(f"{100_001 + number}", rated_speed) for number in range(lifts)])
-
-
-def _lift(code: str, rated_speed: float) -> Lift:
-    return Lift(
-        rescue_code=code,
-        registration_code=f"R{code}",
-        use_registration="",
-        factory_number="",
-        building_id="b1",
-        firm_id="f1",
-        gateway="demo",
-        make="",
-        model="",
-        installed="2020-01-01",
-        rated_speed=rated_speed,
-        rated_load_kg=1000,
-        landings=12,
-    )
+    return Fleet([lift(f"{100_001 + number}", rated_speed=rated_speed, landings=12) for number in range(lifts)])
 
 
 def batch_for(fleet: Fleet, rows: Sequence[Mapping[str, Any]]) -> Batch:

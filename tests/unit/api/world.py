@@ -22,8 +22,9 @@ from lift.alarm import Alarm, Change, Priority, Transition
 from lift.codes import Code
 from lift.metrics import Metric, metric
 from lift.ports import User
-from lift.register import Building, Crew, Firm, Lift, PlaceClass, Register, Station
+from lift.register import Crew, Firm, PlaceClass, Register, Station
 from lift.ticket import Ticket
+from tests.small_city import StandingClock, building, lift
 
 START = 1_795_420_800_000_000  # 2026-11-23T08:00:00Z
 SECOND = 1_000_000
@@ -55,22 +56,11 @@ NAME_OF_ROLE = {
 }
 
 
-class Clock:
-    """A clock that stands until it is moved."""
-
-    def __init__(self) -> None:
-        self.at = START
-
-    def now(self) -> int:
-        """Give the time it stands at, in µs since 1970 UTC."""
-        return self.at
-
-
 class World:
     """The city, its application, and ways to make things happen in it."""
 
     def __init__(self, folder: Path) -> None:
-        self.clock = Clock()
+        self.clock = StandingClock(START)
         self.records = SqlRecords(f"sqlite:///{folder}/liftwatch.db")
         self.telemetry = MemoryTelemetry()
         self.alarms = AlarmDesk(self.records, self.clock)
@@ -235,32 +225,25 @@ class Client:
 
 def _register() -> Register:
     buildings = tuple(
-        Building(
-            building_id=f"building-{side}",
+        building(
+            f"building-{side}",
+            31.2,
             name=f"{side.title()} Tower",
             address=f"1 {side.title()} Street",
             district=side,
             place_class=PlaceClass.OFFICE,
-            latitude=31.2,
-            longitude=121.4,
         )
         for side in ("east", "west")
     )
     lifts = tuple(
-        Lift(
-            rescue_code=code,
+        lift(
+            code,
+            f"building-{side}",
+            f"firm-{side}",
             registration_code=f"3110310100{code}",
             use_registration=f"use-{code}",
             factory_number=f"F-{code}",
-            building_id=f"building-{side}",
-            firm_id=f"firm-{side}",
             gateway="demo" if side == "east" else f"demo-{side}",
-            make="Example",
-            model="M1",
-            installed="2019-05-01",
-            rated_speed=1.75,
-            rated_load_kg=1000.0,
-            landings=18,
         )
         for code, side in ((EAST, "east"), (WEST, "west"))
     )

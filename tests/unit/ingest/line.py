@@ -3,7 +3,6 @@
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,33 +10,13 @@ import numpy as np
 from lift.batch import Batch
 from lift.fleet import Fleet
 from lift.ports import Message, Stored
-from lift.register import Lift
+from tests.small_city import lift
 
 NOW = 1_795_000_000_000_000
 SECOND = 1_000_000
 
 
-def make_lift(code: str, gateway: str) -> Lift:
-    """Make a lift of which only code and gateway matter."""
-    return Lift(
-        rescue_code=code, registration_code=f"3110{code}", use_registration="", factory_number="", building_id="b",
-        firm_id="f", gateway=gateway, make="", model="", installed="2020-01-01", rated_speed=1.75,
-        rated_load_kg=1000, landings=20,
-    )  # fmt: skip
-
-
-FLEET = Fleet([make_lift("000001", "a"), make_lift("000002", "a"), make_lift("000003", "b")])
-
-
-@dataclass
-class Hands:
-    """A clock that a test sets by hand."""
-
-    at: int = NOW
-
-    def now(self) -> int:
-        """Tell the time."""
-        return self.at
+FLEET = Fleet([lift("000001", gateway="a"), lift("000002", gateway="a"), lift("000003", gateway="b")])
 
 
 class Shelf:

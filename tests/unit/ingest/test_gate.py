@@ -9,11 +9,16 @@ from hypothesis import strategies as st
 from ingest.gate import HELD_MAX, STRANGERS_BURST, TOGETHER_MAX, Gate
 from lift.fleet import Fleet
 from lift.ports import Message
-from tests.unit.ingest.line import NOW, SECOND, make_lift
+from tests.small_city import lift
+from tests.unit.ingest.line import NOW, SECOND
 
 # One lift behind each of two gateways, ten behind a third: at 1 a second and 5 at once for each lift.
 FLEET = Fleet(
-    [make_lift("000001", "a"), make_lift("000002", "b"), *(make_lift(f"0001{i:02}", "large") for i in range(10))]
+    [
+        lift("000001", gateway="a"),
+        lift("000002", gateway="b"),
+        *(lift(f"0001{i:02}", gateway="large") for i in range(10)),
+    ]
 )
 A, B, LARGE, STRANGERS = range(4)
 

@@ -1,6 +1,7 @@
 """Intake keeps every good reading of a message, and says by name what it refused and why."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import orjson
 import pytest
@@ -22,6 +23,10 @@ def take(*messages: tuple[str, bytes]) -> Intake:
 def reading(lift: str = "000001", at: int = NOW, **signals: Any) -> dict[str, Any]:  # noqa: ANN401
     """Make one reading."""
     return {"lift": lift, "at": at, **signals}
+
+
+Row: TypeAlias = dict[str, Any]
+Encode: TypeAlias = Callable[..., bytes]
 
 
 def as_json(*readings: dict[str, Any]) -> bytes:
@@ -50,7 +55,7 @@ def only(intake: Intake) -> Delivery:
         (reading(at=1_000_000), "reading 1, at: is before 2020: the device's clock is not set"),
     ],
 )
-def test_a_reading_nobody_can_place_is_refused_and_its_neighbours_kept(encode: Any, bad: Any, reason: str) -> None:  # noqa: ANN401
+def test_a_reading_nobody_can_place_is_refused_and_its_neighbours_kept(encode: Encode, bad: Row, reason: str) -> None:
     """Unknown lifts, foreign gateways and impossible times cost that reading only."""
     intake = take(("a", encode(reading("000001"), bad, reading("000002"))))
     assert [row["lift"] for row in intake.batch.rows()] == ["000001", "000002"]
@@ -67,7 +72,7 @@ def test_a_reading_nobody_can_place_is_refused_and_its_neighbours_kept(encode: A
         ({"machine_room_temperature": -200.0}, "reading 0, machine_room_temperature: -200 is outside -40 to 100 °C"),
     ],
 )
-def test_a_value_out_of_range_is_taken_out_and_its_reading_kept(encode: Any, signals: Any, reason: str) -> None:  # noqa: ANN401
+def test_a_value_out_of_range_is_taken_out_and_its_reading_kept(encode: Encode, signals: Row, reason: str) -> None:
     """A broken thermometer must not blind the rule that finds trapped people."""
     intake = take(("a", encode(reading(**signals, door_zone=0))))
     assert list(intake.batch.rows()) == [reading(door_zone=0)]

@@ -22,7 +22,8 @@ from lift.batch import Batch, from_rows
 from lift.errors import Unavailable
 from lift.ports import Message, Stored
 from lift.wire import Stamp, arrow, json
-from tests.unit.ingest.line import FLEET, NOW, SECOND, Hands, Line, Store
+from tests.small_city import StandingClock
+from tests.unit.ingest.line import FLEET, NOW, SECOND, Line, Store
 
 LIFTS = {"a": ("000001", "000002"), "b": ("000003",), "stranger": ("000009",)}
 
@@ -33,7 +34,7 @@ class Town:
     def __init__(self, records: SqlRecords) -> None:
         """Start ingest for the first time."""
         self.records = records
-        self.store, self.bus, self.clock = Store(), Line(), Hands()
+        self.store, self.bus, self.clock = Store(), Line(), StandingClock()
         self.spool: dict[tuple[str, int], Message] = {}
         self.numbers = 0
         self.before: list[dict[str, dict[str, Any]]] = []

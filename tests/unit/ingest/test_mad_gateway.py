@@ -25,7 +25,8 @@ from lift.batch import Batch
 from lift.fleet import Fleet
 from lift.signals import ALARM_BUTTON
 from tests import servers
-from tests.unit.ingest.line import Store, make_lift
+from tests.small_city import lift
+from tests.unit.ingest.line import Store
 
 # A gateway of one lift may send 10 readings a second, and here 600 at once; its lift has one a second to say.
 BURST = 600
@@ -60,7 +61,7 @@ def scene(mosquitto: servers.Server, tmp_path: Path) -> Iterator[Scene]:
     run = uuid.uuid4().hex[:8]
     names = {name: f"{name}-{run}" for name in ("mad", "good", "stranger")}
     url = f"mqtt://{mosquitto.host}:{mosquitto.port}"
-    fleet = Fleet([make_lift("000001", names["mad"]), make_lift("000002", names["good"])])
+    fleet = Fleet([lift("000001", gateway=names["mad"]), lift("000002", gateway=names["good"])])
     subscriptions = [one.replace("+", name) for one in SUBSCRIPTIONS for name in names.values()]
     with (
         closing(SqlRecords(f"sqlite:///{tmp_path}/records.db")) as records,

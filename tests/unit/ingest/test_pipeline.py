@@ -24,7 +24,8 @@ from lift.ports import Quarantined
 from lift.trips import TRIP_BY_NAME
 from lift.wire import Stamp, arrow, json
 from tests import servers
-from tests.unit.ingest.line import FLEET, NOW, SECOND, Hands, Store
+from tests.small_city import StandingClock
+from tests.unit.ingest.line import FLEET, NOW, SECOND, Store
 
 
 @dataclass
@@ -35,7 +36,7 @@ class Site:
     bus: MqttBus
     store: Store
     records: SqlRecords
-    clock: Hands
+    clock: StandingClock
     judged: list[dict[str, Any]]
     trips: list[dict[str, Any]]
     told: list[tuple[str, bool, int]]
@@ -90,7 +91,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
     """Set up the line on a free port."""
     broker = EmbeddedBroker("127.0.0.1", servers.free_port())
     broker.start()
-    store, clock, judged, trips = Store(), Hands(), list[dict[str, Any]](), list[dict[str, Any]]()
+    store, clock, judged, trips = Store(), StandingClock(), list[dict[str, Any]](), list[dict[str, Any]]()
     told: list[tuple[str, bool, int]] = []
     records = SqlRecords(f"sqlite:///{tmp_path / 'records.db'}")
     inbound = MqttBus(broker.url, client_id="ingest", subscribe=SUBSCRIPTIONS)

@@ -11,9 +11,9 @@ from lift.alarm import Alarm, AlarmState, Priority
 from lift.codes import NAMES, NOT_REPORTED, Code, pack, unpack
 from lift.errors import BadFrame, Conflict
 from lift.fleet import Fleet
-from lift.register import Lift
 from lift.signals import BY_NAME, SIGNALS
 from lift.ticket import FINAL, NEXT, RESCUE, Stage, check_move
+from tests.small_city import lift
 
 
 def test_every_code_has_both_names() -> None:
@@ -108,17 +108,8 @@ def test_a_foreign_topic_is_refused(text: str) -> None:
         topics.parse(text)
 
 
-def make_lift(code: str, gateway: str) -> Lift:
-    """Make a lift of which only code and gateway matter."""
-    return Lift(
-        rescue_code=code, registration_code=f"3110{code}", use_registration="", factory_number="", building_id="b",
-        firm_id="f", gateway=gateway, make="", model="", installed="2020-01-01", rated_speed=1.75,
-        rated_load_kg=1000, landings=20,
-    )  # fmt: skip
-
-
 def test_a_lift_is_found_by_both_codes_and_its_gateway_known() -> None:
     """Gateways may use the rescue code or the registration code; an unknown code has no slot."""
-    fleet = Fleet([make_lift("000001", "a"), make_lift("000002", "b"), make_lift("000003", "a")])
+    fleet = Fleet([lift("000001", gateway="a"), lift("000002", gateway="b"), lift("000003", gateway="a")])
     assert fleet.slots(["000003", "3110000002", "000009"]).tolist() == [2, 1, -1]
     assert [fleet.gateways[number] for number in fleet.gateway] == ["a", "b", "a"]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,8 +19,9 @@ from lift.batch import Batch, from_rows
 from lift.errors import Unavailable
 from lift.fleet import Fleet
 from lift.ports import Writes
-from lift.register import Building, Firm, Lift, PlaceClass, Register
+from lift.register import Firm, Register
 from runtime.alarm_path import AlarmPath
+from tests.small_city import StandingClock, building, lift
 
 SECOND = 1_000_000
 START = 1_795_000_000 * SECOND
@@ -30,33 +31,10 @@ PARKED = {**FREE, "door_closed": 1}
 CREEPING = {**FREE, "car_status": 1, "car_speed": 0.5, "door_zone": 0}
 CODES = ("000001", "000002")
 REGISTER = Register(
-    buildings=(
-        Building(
-            building_id="b", name="B", address="A", district="D", place_class=PlaceClass.HOUSING, latitude=30,
-            longitude=121,
-        ),
-    ),
-    lifts=tuple(
-        Lift(
-            rescue_code=code, registration_code=f"3110{code}", use_registration="", factory_number="", building_id="b",
-            firm_id="f", gateway="a", make="", model="", installed="2020-01-01", rated_speed=1.75, rated_load_kg=1000,
-            landings=20,
-        )
-        for code in CODES
-    ),
+    buildings=(building("b"),),
+    lifts=tuple(lift(code, "b", "f", gateway="a", landings=20) for code in CODES),
     firms=(Firm(firm_id="f", name="F", phone="1"),),
-)  # fmt: skip
-
-
-@dataclass
-class Hands:
-    """A clock that a test sets by hand."""
-
-    at: int = START
-
-    def now(self) -> int:
-        """Tell the time."""
-        return self.at
+)
 
 
 class Shaky(SqlRecords):
@@ -89,7 +67,7 @@ class City:
 
     def __init__(self, folder: Path, desk: type[AlarmDesk] = AlarmDesk) -> None:
         """Open the records in a folder and start an engine that knows nothing."""
-        self.clock = Hands()
+        self.clock = StandingClock(START)
         self.state = folder / "engine.state"
         self.records = Shaky(f"sqlite:///{folder / 'records.db'}")
         with self.records.write() as tx:

@@ -13,22 +13,12 @@ from lift.errors import Unavailable
 from lift.register import Register
 from lift.signals import PASSENGER
 from runtime.retention import Keep, Retention
+from tests.small_city import StandingClock
 
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
 START = 20_000 * DAY
 KEEP = Keep(raw_days=3, long_days=10, feed_days=5, sent_days=5)
-
-
-class Clock:
-    """A clock that stands until it is moved."""
-
-    def __init__(self) -> None:
-        self.at = START
-
-    def now(self) -> int:
-        """Give the time it stands at, in µs since 1970 UTC."""
-        return self.at
 
 
 class Site:
@@ -37,7 +27,7 @@ class Site:
     def __init__(self, folder: Path) -> None:
         self.records = SqlRecords(f"sqlite:///{folder}/records.db")
         self.telemetry = DuckDBTelemetry(folder / "telemetry")
-        self.clock = Clock()
+        self.clock = StandingClock(START)
         self.seconds = 0.0
         self.retention = Retention(self.telemetry, self.records, self.clock, KEEP, monotonic=lambda: self.seconds)
 
