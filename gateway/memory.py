@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import orjson
 
-from gateway.damage import is_damage, set_aside
+from gateway.database import is_damage, set_aside, write_through
 from lift.errors import Unavailable
 
 _SCHEMA: Final = """
@@ -77,10 +77,7 @@ class Memory:
 
     def _open(self) -> None:
         self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=5)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
-        self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
-        self._db.execute("PRAGMA wal_autocheckpoint = 100")
+        write_through(self._db, wal_pages=100)
         self._db.executescript(_SCHEMA)
         # The file is small, and its damage should show itself now, not in three days.
         self._db.execute("SELECT TOTAL(LENGTH(value)) FROM thing").fetchone()

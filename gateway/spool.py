@@ -26,7 +26,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from gateway.damage import is_damage, set_aside
+from gateway.database import is_damage, set_aside, write_through
 from lift.errors import Invalid, Unavailable
 from lift.wire import Stamp
 
@@ -302,7 +302,7 @@ class Spool:
     def _select(self, which: str, values: tuple[int, ...]) -> list[Spooled]:
         with self._lock, self._named_errors():
             self._heal()
-            rows = self._db.execute(f"SELECT {_MESSAGE} FROM message WHERE {which}", values).fetchall()  # noqa: S608 - no input
+            rows = self._db.execute(f"SELECT {_MESSAGE} FROM message WHERE {which}", values).fetchall()  # noqa: S608
         return [Spooled(seq, kind, payload, held, bool(urgent)) for seq, kind, payload, held, urgent in rows]
 
     def _insert(self, row: tuple[int, str, int, int, int, bool, bytes], *, displaces: int) -> None:
@@ -394,10 +394,7 @@ class Spool:
 
     def _open(self) -> None:
         self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=5)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
-        self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
-        self._db.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
+        write_through(self._db, wal_pages=_WAL_PAGES)
         self._db.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
         self._db.executescript(_SCHEMA)
         fresh = f"{self._fresh_epoch}.{self.damaged}" if self.damaged else self._fresh_epoch

@@ -13,7 +13,10 @@ import numpy as np
 
 from lift.batch import Ints, Mask
 
-# As for a lift: design of the terminals, see `alarms/rules/contact_lost.py`.
+# As for a lift: design of the terminals, see `alarms/rules/contact_lost.py`. It counts whatever comes through a
+# gateway, by our clock, so it also finds one with a single lift, or with none that was heard since the start. The lifts
+# of a busy one are missed up to half a minute earlier, each by its own readings: then the alarm path looks for itself
+# whether the whole gateway is silent, or the first lifts would be alarms of their own.
 SILENCE_US: Final = 180 * 1_000_000
 # A gateway that connects anew takes its old connection's place, whose last will is published then: wait for the word
 # that takes it back.

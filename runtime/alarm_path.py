@@ -303,7 +303,8 @@ class AlarmPath:
     def _find_silent_gateways(self, transitions: Sequence[Transition]) -> None:
         """See whether lifts that lost contact did so because nothing at all comes through their gateway.
 
-        The broker may be gone, or the line to it, so that no last will tells of the gateway.
+        The broker may be gone, or the line to it, so that no last will tells of the gateway, and the gateway watch
+        counts from the last that came of any lift: too late for the lift whose turn to report was due first.
         """
         silent = [t for t in transitions if t.rule == CONTACT_LOST and t.change is Change.RAISED]
         if not silent:

@@ -1,4 +1,7 @@
-"""Damaged files: a card that goes bad must not silence a site, nor take what it still holds with it."""
+"""A gateway's databases: SQLite files whose writes are on the disk when they return, and that may go bad.
+
+A card that goes bad must not silence a site, nor take what it still holds with it.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,14 @@ log = logging.getLogger(__name__)
 
 _CODES: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _PRIMARY_CODE: Final = 0xFF
+
+
+def write_through(database: sqlite3.Connection, *, wal_pages: int) -> None:
+    """Keep a file for this process alone, each commit on the disk; fold the log into it at so many pages of 4 KiB."""
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("PRAGMA synchronous = FULL")
+    database.execute("PRAGMA locking_mode = EXCLUSIVE")
+    database.execute(f"PRAGMA wal_autocheckpoint = {wal_pages}")
 
 
 def is_damage(error: sqlite3.Error) -> bool:
