@@ -20,6 +20,7 @@ from gateway.gateway import Gateway
 from gateway.spool import Spool
 from lift import topics
 from lift.batch import from_rows
+from tests import servers
 from tests.program import Program, program, until
 
 SECOND = 1_000_000
@@ -203,7 +204,9 @@ def run_command(*arguments: str, **environment: str) -> subprocess.CompletedProc
 )
 def test_a_bad_setting_stops_the_start_by_name(tmp_path: Path, environment: dict[str, str], told: str) -> None:
     """The error names the setting, its value and what is accepted, and nothing is started."""
-    done = run_command("run", LIFTWATCH_DATA_DIR=str(tmp_path), **environment)
+    # Ports of its own, so that what runs on the usual ones of this machine is not what stops it.
+    usual = {"LIFTWATCH_HTTP_PORT": str(servers.free_port()), "LIFTWATCH_MQTT_PORT": str(servers.free_port())}
+    done = run_command("run", **{"LIFTWATCH_DATA_DIR": str(tmp_path), **usual, **environment})
     assert done.returncode == 2
     assert told in done.stderr
     assert "Traceback" not in done.stderr
