@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 SECOND: Final = 1_000_000
 # A reading may be this long on its way before silence or a passed delay is believed.
-_GRACE_US: Final = SECOND // 2
+GRACE_US: Final = SECOND // 2
 # A condition that was met longer ago than this comes from a backlog, so it may be over already: wait a moment
 # for the readings behind it before anyone is called out.
 _LATE_US: Final = 120 * SECOND
@@ -111,7 +111,7 @@ class AlarmPath:
     def advance(self) -> None:
         """Let time pass: delays run out, silence is noticed, held alarms are released, resets are heard."""
         now = self._clock.now()
-        self._note(self._engine.advance(now - _GRACE_US))
+        self._note(self._engine.advance(now - GRACE_US))
         self._note([self._others.popleft() for _ in range(len(self._others))])
         for key, (until, transitions) in list(self._held.items()):
             if now >= until:

@@ -21,14 +21,13 @@ from lift.codes import unpack
 from lift.fleet import Fleet
 from lift.register import Lift
 from lift.signals import SIGNALS
+from runtime.alarm_path import GRACE_US
 from runtime.judge import Case, KindScore, Raised, Score, judge, percentile
 from simulator.run import DAY_S, SECTION_LIFTS, Plan, Source, section_seed, share
 from simulator.truth import CODE, NEAR_MISSES, Kind, Truth
 
 Progress = Callable[[float], None]
 
-# A reading may be this long on its way before silence or a passed delay is believed, as in the alarm path.
-_GRACE_US: Final = 500_000
 _LOOK_EVERY_S: Final = 20
 # A Monday, 07:00 in the city: the same days for everybody who names the same seed.
 MONDAY: Final = 1_763_938_800_000_000
@@ -90,7 +89,7 @@ class Watch:
         if not timely.all():
             batch = batch.take(timely)
         found = self._engine.take(batch)
-        found += self._engine.advance(now - _GRACE_US)
+        found += self._engine.advance(now - GRACE_US)
         if found:
             self._note(found, batch, now)
         if source.simulation.seconds % _LOOK_EVERY_S == 0:

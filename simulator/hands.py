@@ -23,7 +23,6 @@ from simulator.wear import Wear
 
 # From being trapped to being free: the call, 10-17 min for the crew to arrive, 2.5-7.5 min to release.
 RESCUE_MEDIAN_S: Final = 17 * 60.0
-RESCUE_SPREAD: Final = 0.28
 # Jiangsu 2020: 1,087 of 41,258 entrapments ended by themselves.
 SELF_RELEASE: Final = 0.026
 # How many of those who are trapped press the alarm button.
