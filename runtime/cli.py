@@ -225,10 +225,12 @@ def simulate_report(
 def evaluate_rules(
     lifts: Annotated[int, typer.Option(help="Size of the simulated city.")] = 2_000,
     days: Annotated[float, typer.Option(help="How long, in days …")] = 0.0,
-    hours: Annotated[float, typer.Option(help="… and in hours.")] = 0.0,
+    hours: Annotated[float, typer.Option(help="… and in hours; six when neither is given.")] = 0.0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same figures.")] = 1,
     fault_rate: Annotated[float, typer.Option(help="Factor on everything that happens; 1 is life's rate.")] = 20.0,
-    near_miss_rate: Annotated[float | None, typer.Option(help="Factor on near misses, where it is another.")] = None,
+    near_miss_rate: Annotated[
+        float | None, typer.Option(help="Factor on near misses; --fault-rate if not given.")
+    ] = None,
     line_rate: Annotated[float, typer.Option(help="Factor on the troubles of the line.")] = 1.0,
     scenario: Annotated[str, typer.Option(help="What happens: life, demo, evening_peak, …")] = "life",
     workers: Annotated[int, typer.Option(help="Processes; the figures do not depend on it.")] = 1,
@@ -254,7 +256,9 @@ def evaluate_rules(
 @app.command("settings")
 def show_settings(
     as_json: AsJson = False,
-    documents: Annotated[bool, typer.Option(help="Write docs/settings.md and .env.example instead.")] = False,
+    documents: Annotated[
+        bool, typer.Option("--documents", help="Write docs/settings.md and .env.example instead.")
+    ] = False,
 ) -> None:
     """List every setting: its variable, present value and meaning."""
     if documents:
@@ -339,7 +343,7 @@ def dashboards_push(
 
 @user_app.command("add")
 def user_add(
-    name: str,
+    name: Annotated[str, typer.Argument(help="What they sign in as.")],
     role: Annotated[str, typer.Option(help="dispatcher, firm, crew, inspector, admin or metrics.")],
     scope: Annotated[str, typer.Option(help="The firm's id for role firm, the crew's id for role crew.")] = "",
     display_name: Annotated[str, typer.Option(help="The name people see.")] = "",
