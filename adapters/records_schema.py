@@ -92,7 +92,7 @@ WHOLE: Final = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 TABLES: Final = sa.MetaData()
 
 
-def _column(name: str, kind: Any, *, key: bool = False, null: bool = False) -> sa.Column[Any]:  # noqa: ANN401 - any type of SQLAlchemy's
+def _column(name: str, kind: Any, *, key: bool = False, null: bool = False) -> sa.Column[Any]:  # noqa: ANN401
     return sa.Column(name, kind, primary_key=key, nullable=null, autoincrement=False)
 
 

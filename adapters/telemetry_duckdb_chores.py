@@ -104,8 +104,9 @@ def _same_minutes(batch: Batch, shelf: Shelf, runs: Sequence[Run]) -> Batch:
     start, end = int(minute.min()) * MINUTE, (int(minute.max()) + 1) * MINUTE
     where = f"{sql.within(start, end)} AND lift BETWEEN {lowest} AND {highest}"
     names = ", ".join(shelf.sql.columns)
+    sealed = shelf.sql.rows(runs, shelf.sql.columns, where)
     rows = shelf.read(
-        f'SELECT lift, epoch_us("at") AS moment, {names} FROM ({shelf.sql.rows(runs, shelf.sql.columns, where)}) AS stored '  # noqa: S608, E501
+        f'SELECT lift, epoch_us("at") AS moment, {names} FROM ({sealed}) AS stored '  # noqa: S608
         f"WHERE EXISTS (SELECT 1 FROM touched WHERE touched.lift = stored.lift "
         f'AND touched.minute = epoch_us(stored."at") // {MINUTE}) ORDER BY lift, "at", place',
         touched=touched,

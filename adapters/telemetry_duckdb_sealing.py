@@ -128,7 +128,8 @@ def seal(
 ) -> Iterator[int]:
     """Move a closed table's rows into files, some for each part of time; gives the rows of each slice when done."""
     width = shelf.kind.part_us
-    parts = shelf.read(f'SELECT DISTINCT epoch_us("at") // {width} AS part FROM {table.name} ORDER BY part')["part"]  # noqa: S608
+    asked = f'SELECT DISTINCT epoch_us("at") // {width} AS part FROM {table.name} ORDER BY part'  # noqa: S608
+    parts = shelf.read(asked)["part"]
     runs: list[Run] = []
     for part in parts.tolist():
         where = sql.within(part * width, (part + 1) * width)
@@ -232,7 +233,8 @@ def _part_and_rank(run: Run) -> tuple[int, int, int]:
 
 def _slices(shelf: Shelf, pieces: Sequence[Run | Table], where: str, slice_rows: int) -> Iterator[Batch]:
     """Give the rows of pieces in order of lift and time, each once, in slices of whole lifts and about a size."""
-    counted = " UNION ALL ".join(f"SELECT lift FROM {source} WHERE {where}" for source, _ in sql.sources(pieces))  # noqa: S608
+    sources = [source for source, _ in sql.sources(pieces)]
+    counted = " UNION ALL ".join(f"SELECT lift FROM {source} WHERE {where}" for source in sources)  # noqa: S608
     lifts = shelf.read(f"SELECT lift, count(*) AS rows FROM ({counted}) GROUP BY lift ORDER BY lift")  # noqa: S608
     slot = (np.cumsum(lifts["rows"]) - lifts["rows"]) // slice_rows
     for one in np.unique(slot):

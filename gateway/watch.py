@@ -119,9 +119,10 @@ class Watch:
                 name = samples.names[lift[row]]
                 sightings.append(Sighting(name, emergency, int(at[row]), bool(holds[row])))
             since[lift] = np.where(holds, np.minimum(since[lift], at), _NEVER)
-        return self._urgent(lift, at, stood, bool(sightings), samples), sightings
+        return self._urgent(samples, stood, anything_new=bool(sightings)), sightings
 
-    def _urgent(self, lift: NDArray[np.int32], at: Ints, stood: Mask, anything_new: bool, samples: Batch) -> Mask:  # noqa: FBT001
+    def _urgent(self, samples: Batch, stood: Mask, *, anything_new: bool) -> Mask:
+        lift, at = samples.lift, samples.at
         since = self._since[:, lift]
         stands: Mask = np.asarray((since < _NEVER).any(axis=0))
         if not anything_new and not stands.any():

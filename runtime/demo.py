@@ -23,6 +23,8 @@ from simulator.simulation import Simulation
 PASSWORDS: Final = "passwords"
 # Lifts behind one demo gateway: a few gateways even in a small city, so that one of them can be lost.
 _GATEWAY_LIFTS: Final = 100
+# A larger one is a real city, which divides itself.
+_SMALL_CITY_LIFTS: Final = 2000
 _BEHIND_MAX_S: Final = 5.0
 
 
@@ -30,8 +32,9 @@ def demo_city(settings: Settings) -> City:
     """Build the simulated city of these settings; the same settings build the same city. Raises Invalid."""
     # A scenario that does not exist is told of before anything is started.
     scenario.load(settings.scenario)
-    gateways = max(1, -(-settings.simulated_lifts // _GATEWAY_LIFTS)) if settings.simulated_lifts <= 2000 else None  # noqa: PLR2004
-    return build_city(lifts=settings.simulated_lifts, seed=settings.simulation_seed, gateways=gateways)
+    lifts = settings.simulated_lifts
+    gateways = max(1, -(-lifts // _GATEWAY_LIFTS)) if lifts <= _SMALL_CITY_LIFTS else None
+    return build_city(lifts=lifts, seed=settings.simulation_seed, gateways=gateways)
 
 
 def enter(city: City, records: Records, data_dir: Path) -> None:

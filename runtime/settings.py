@@ -125,6 +125,7 @@ def _scheme(url: str, accepted: tuple[str, ...]) -> str:
 
 def load(**overrides: object) -> Settings:
     """Read the settings; raises Invalid naming each bad variable, its value and what is accepted."""
+    given = {name: value for name, value in overrides.items() if value is not None}
     known = {PREFIX + name.upper() for name in Settings.model_fields}
     for name in os.environ:
         if name.startswith(PREFIX) and name not in known:
@@ -133,7 +134,7 @@ def load(**overrides: object) -> Settings:
                 name, f"is not a setting{f'; did you mean {near[0]}?' if near else ''} See `liftwatch settings`"
             )
     try:
-        return Settings(**{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]
+        return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
         problems = [_problem(dict(detail)) for detail in error.errors()]
         first, *rest = problems

@@ -177,7 +177,15 @@ def _signal(name: str, section: Section, orders: Mapping[str, str]) -> Register:
     if "values" in section and ("scale" in section or "offset" in section):
         section.note("values", "and scale or offset: a value is either looked up or computed")
     section.finish()
-    return Register(name, **place, scale=scale, offset=offset, invalid=frozenset(invalid), values=values, signal=signal)  # type: ignore[arg-type]
+    return Register(
+        name,
+        **place,  # type: ignore[arg-type]
+        scale=scale,
+        offset=offset,
+        invalid=frozenset(invalid),
+        values=values,
+        signal=signal,
+    )
 
 
 def _codes(section: Section, orders: Mapping[str, str]) -> Register:

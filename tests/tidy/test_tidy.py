@@ -70,7 +70,7 @@ def syntax(name: str) -> ast.Module:
 
 def matches(pattern: str, names: tuple[str, ...]) -> list[str]:
     """Find the lines that match, as `file:line: text`."""
-    wanted = re.compile(pattern)
+    wanted = re.compile(pattern, re.MULTILINE)
     return [
         f"{name}:{number}: {line.strip()[:100]}"
         for name in names

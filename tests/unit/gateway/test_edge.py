@@ -38,7 +38,7 @@ SHUT_IN = IDLE | {"passenger": 1, "door_zone": 0}
 class Site:
     """A whole site in memory but for its disk: edge, gateway, spool, line and clock."""
 
-    def __init__(self, folder: Path, lifts: tuple[str, ...] = LIFTS, **options: Any) -> None:  # noqa: ANN401 - an edge's
+    def __init__(self, folder: Path, lifts: tuple[str, ...] = LIFTS, **options: Any) -> None:  # noqa: ANN401
         self.clock = Moving()
         self.line = Line()
         self.memory = Memory(folder / "memory.db")

@@ -238,7 +238,7 @@ def test_a_damaged_spool_begins_a_new_numbering_that_the_platform_hears_of(tmp_p
         b"",
     ],
 )
-def test_a_receipt_that_is_not_ours_deletes_nothing_and_is_counted(spool: Spool, line: Line, receipt: Any) -> None:  # noqa: ANN401 - any JSON
+def test_a_receipt_that_is_not_ours_deletes_nothing_and_is_counted(spool: Spool, line: Line, receipt: object) -> None:
     """Another epoch, numbers never given, or not a receipt at all."""
     gateway = at_once(spool, line)
     for i in range(3):

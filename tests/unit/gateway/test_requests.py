@@ -107,7 +107,7 @@ def test_what_cannot_be_done_is_answered_with_the_reason(tmp_path: Path, hands: 
     ],
     ids=str,
 )
-def test_whatever_else_is_asked_is_refused_by_name(tmp_path: Path, hands: Hands, body: Any) -> None:  # noqa: ANN401 - any JSON
+def test_whatever_else_is_asked_is_refused_by_name(tmp_path: Path, hands: Hands, body: object) -> None:
     """The gateway watches. Whatever asks for motion is done by nobody and remembered by nobody."""
     taker = requests(tmp_path, hands)
     with pytest.raises(Invalid, match=r"this gateway only watches|JSON"):
@@ -123,7 +123,7 @@ def test_nobody_can_hand_a_gateway_something_else_to_do(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [None, 7, "", "x" * 65])
-def test_a_request_without_an_id_of_its_own_is_refused(tmp_path: Path, hands: Hands, name: Any) -> None:  # noqa: ANN401 - any JSON
+def test_a_request_without_an_id_of_its_own_is_refused(tmp_path: Path, hands: Hands, name: object) -> None:
     """Without it nobody could tell the second delivery from a second wish."""
     with pytest.raises(Invalid, match="id: must be a text of 1 to 64"):
         ask(requests(tmp_path, hands), kind="test_call", id=name)

@@ -95,7 +95,8 @@ def test_a_gateway_of_a_file_reads_a_device_until_told_to_stop(mosquitto: server
     with device({4: [words(0, *AT_REST)]}) as box, closing(_bus(mosquitto, "ingest-file", *SUBSCRIPTIONS)) as ingest:
         (tmp_path / "box.toml").write_text((MAPS / "retrofit_box.toml").read_text())
         (tmp_path / "gw.toml").write_text(
-            f'name = "{name}"\ndriver = "modbus"\nencoding = "json"\n[broker]\nurl = "mqtt://127.0.0.1:{mosquitto.port}"\n'
+            f'name = "{name}"\ndriver = "modbus"\nencoding = "json"\n'
+            f'[broker]\nurl = "mqtt://127.0.0.1:{mosquitto.port}"\n'
             f'[modbus]\nhost = "127.0.0.1:{box.port}"\nmap = "box.toml"\n[lifts.063577]\nunit = 4\n'
         )
         with _started("--config", str(tmp_path / "gw.toml"), "--json") as running:
