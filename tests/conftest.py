@@ -6,12 +6,17 @@ from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import servers
 
 AnyServer = TypeVar("AnyServer", bound=servers.Server)
 
 STARTED: list[servers.Server] = []
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("patient", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

@@ -360,7 +360,7 @@ SPANS = st.tuples(TIMES, TIMES)
 
 @each_lasting_store
 @given(appends=APPENDS, span=SPANS, resolution=st.sampled_from([S // 2, S, 3 * S]), reopen=st.booleans())
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_store_does_what_the_one_in_memory_does(
     urls: Callable[[], str],
     appends: list[list[dict[str, Any]]],

@@ -74,7 +74,7 @@ ROUNDS = st.lists(st.tuples(st.lists(READINGS, max_size=10), st.integers(0, 2)),
 
 
 @given(rounds=ROUNDS, reopen=st.booleans())
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_tidying_changes_no_answer_and_minutes_outlive_readings(
     urls: Callable[[], str],
     rounds: list[tuple[list[dict[str, Any]], int]],

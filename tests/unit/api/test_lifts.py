@@ -118,7 +118,7 @@ readings = st.lists(
 )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=readings)
 def test_history_gives_back_what_was_stored(
     world: World, sign_in: Callable[[str], Client], rows: list[dict[str, float]]

@@ -4,7 +4,7 @@ import tempfile
 from collections import Counter
 from itertools import pairwise
 
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -188,7 +188,5 @@ TestDesk = Desk.TestCase
 TestDesk.settings = settings(
     max_examples=25,
     stateful_step_count=25,
-    deadline=None,
     phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=[HealthCheck.too_slow],
 )

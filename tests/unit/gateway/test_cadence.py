@@ -145,7 +145,7 @@ sample = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rows=st.lists(sample, min_size=1, max_size=60))
 def test_what_the_platform_knows_is_never_further_off_than_a_deadband(rows: list[dict[str, Any]]) -> None:
     """After every sample: whole numbers and codes are exact, analogue signals within their deadband, none too old."""

@@ -125,7 +125,7 @@ def test_the_filters_meet_the_published_table(weighting: Weighting, hz: float, f
     assert abs(response[0]) == pytest.approx(0.202 if printed_wrong else factor, rel=0.02)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     hz=st.floats(0.8, 80.0),
     speed_ripple=st.floats(0.0005, 0.01),
@@ -208,7 +208,7 @@ def test_a_dead_sensor_is_not_a_smooth_ride() -> None:
 # -------------------------------------------------------------------------------------------- motion
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     top=st.floats(0.8, 5.0),
     gain=st.floats(0.6, 1.3),
@@ -353,7 +353,7 @@ def test_the_simulated_motion_comes_back() -> None:
     assert found.acceleration_a95 == pytest.approx(float(CITY.plant.acceleration[TALL]), rel=0.1)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 10_000), gravity=st.sampled_from([0.0, G]))
 def test_a_long_recording_is_cut_into_its_trips(seed: int, gravity: float) -> None:
     """Trips up and down with pauses between, on a drifting sensor: each is found, whole, with its distance."""

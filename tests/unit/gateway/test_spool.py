@@ -212,7 +212,7 @@ class SpoolMachine(RuleBasedStateMachine):
 
 
 TestSpool = SpoolMachine.TestCase
-TestSpool.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)
+TestSpool.settings = settings(max_examples=20, stateful_step_count=30)
 
 
 def test_a_torn_log_loses_whole_messages_only(tmp_path: Path) -> None:

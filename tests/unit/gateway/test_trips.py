@@ -299,7 +299,7 @@ trips = st.builds(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(trip=trips, rate_hz=st.sampled_from([1.0, 2.0, 10.0]))
 def test_times_are_as_fine_as_the_readings_allow(trip: Trip, rate_hz: float) -> None:
     """Flight time within 0.35 s at 1 Hz and 0.06 s at 10 Hz; door times within one reading; distance as measured."""
@@ -326,7 +326,7 @@ def test_a_row_says_what_the_readings_said() -> None:
     assert not {"load", "vibration_y", "ride_x_max", "motor_temperature"} & set(row)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(trip=trips, rate_hz=st.sampled_from([1.0, 10.0]), cuts=st.lists(st.integers(1, 600), max_size=8), data=st.data())
 def test_how_readings_are_batched_does_not_matter(
     trip: Trip, rate_hz: float, cuts: list[int], data: st.DataObject

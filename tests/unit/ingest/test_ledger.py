@@ -138,7 +138,7 @@ def payload_of(gateway: str, rows: list[tuple[int, int, int]], encoding: str, se
     return arrow.encode(batch, stamp) if encoding == "arrow" else json.encode(batch, stamp)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=st.lists(happenings, min_size=1, max_size=15))
 def test_nothing_is_ever_missing(records: SqlRecords, history: list[Any]) -> None:
     """Duplicates, refusals, a full queue, a store that is away or chokes, restarts: the sum holds at every look.

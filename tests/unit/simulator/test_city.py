@@ -18,7 +18,7 @@ from simulator.city import HAND_GATEWAY, HAND_LIFT, build_city
 LARGE = build_city(lifts=20_000, seed=11)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(lifts=st.integers(1, 400), seed=st.integers(0, 2**32))
 def test_a_city_of_any_size_is_whole(lifts: int, seed: int) -> None:
     """Every lift has its codes, building, firm, gateway and group, and nothing is named twice."""

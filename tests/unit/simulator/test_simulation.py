@@ -28,7 +28,7 @@ def living(seed: int, *, fault_rate: float = 0.0, city: City = CITY) -> Simulati
     return Simulation(city, seed=seed, start=EVENING, fault_rate=fault_rate)
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(seed=st.integers(0, 2**32))
 def test_readings_are_within_the_catalogue(seed: int) -> None:
     """Even with everything going wrong, a reading is one that ingest accepts: in range, whole where it must be."""
@@ -45,7 +45,7 @@ def test_readings_are_within_the_catalogue(seed: int) -> None:
                 assert (known == np.rint(known)).all(), signal.name
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(seed=st.integers(0, 2**32))
 def test_people_are_counted_one_by_one(seed: int) -> None:
     """Whoever boards gets out: the people in a car are those who want to alight somewhere, and calls match people."""
