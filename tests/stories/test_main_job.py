@@ -219,7 +219,7 @@ def test_a_port_in_use_is_named_with_the_setting_to_change(tmp_path: Path) -> No
         done = run_command("run", LIFTWATCH_DATA_DIR=str(tmp_path / "second"), **ports)
         assert done.returncode == 2
         assert f"LIFTWATCH_HTTP_PORT: port {first.port}" in done.stderr
-        ports["LIFTWATCH_HTTP_PORT"] = str(first.port + 1)
+        ports["LIFTWATCH_HTTP_PORT"] = str(servers.free_port())
         done = run_command("run", LIFTWATCH_DATA_DIR=str(tmp_path / "second"), **ports)
         assert done.returncode == 2
         assert "LIFTWATCH_MQTT_PORT" in done.stderr

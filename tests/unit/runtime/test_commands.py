@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from adapters.clock import SystemClock
+from tests import servers
 from tests.program import program
 
 
@@ -69,9 +70,8 @@ def test_a_gateway_on_standard_input_carries_every_good_line(tmp_path: Path) -> 
 
 def test_the_doctor_names_what_is_wrong(tmp_path: Path) -> None:
     """A healthy machine passes; a broker that is not there is named, with exit status 1."""
-    well = run(
-        "doctor", "--json", LIFTWATCH_DATA_DIR=str(tmp_path), LIFTWATCH_MQTT_PORT="28831", LIFTWATCH_HTTP_PORT="28832"
-    )
+    ports = {"LIFTWATCH_MQTT_PORT": str(servers.free_port()), "LIFTWATCH_HTTP_PORT": str(servers.free_port())}
+    well = run("doctor", "--json", **{"LIFTWATCH_DATA_DIR": str(tmp_path), **ports})
     assert well.returncode == 0, well.stdout
     assert {finding["what"] for finding in json.loads(well.stdout)} >= {"broker", "records", "telemetry"}
     ill = run("doctor", LIFTWATCH_DATA_DIR=str(tmp_path), LIFTWATCH_MQTT_URL="mqtt://127.0.0.1:1")
