@@ -204,6 +204,7 @@ class _World:
         self.codes: Ints = (chance.random((_LIFTS, bits.size)) < share) @ bits
         self.memories: dict[Memory, Any] = {memory: _recalled(memory, chance) for memory in _memories(rule)}
         self.rated: Floats = chance.choice(np.array([np.nan, 1.0, 1.6, 2.5], np.float32), _LIFTS)
+        self.landings: Floats = chance.choice(np.array([np.nan, 2.0, 6.0, 12.0], np.float32), _LIFTS)
 
     def readings(self, which: Ints | None = None) -> Readings:
         picked = np.arange(_LIFTS) if which is None else which
@@ -213,6 +214,7 @@ class _World:
             codes=self.codes[picked],
             memories={memory: values[picked] for memory, values in self.memories.items()},
             rated_speed=self.rated[picked],
+            landings=self.landings[picked],
         )
 
     def nothing(self) -> Readings:

@@ -55,7 +55,7 @@ class Engine:
         self._hysteresis = [rule.has_hysteresis for rule in self._rules]
         self._suspects = [n for n, rule in enumerate(self._rules) if rule.has_signs]
         self._memories = discover(map(_forgiving, (ask for rule in self._rules for ask in rule.asks)), Probe)
-        self._known = Known.nothing(len(fleet), fleet.rated_speed)
+        self._known = Known.nothing(len(fleet), fleet.rated_speed, fleet.landings)
         self._known.remember(self._memories)
         self._confirmed: NDArray[np.bool_] = np.zeros((len(self._suspects), len(fleet)), np.bool_)
         self._newest: Ints = np.full(len(fleet), NEVER, np.int64)

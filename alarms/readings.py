@@ -31,16 +31,18 @@ class Known:
     """What is known of every lift of a fleet, by slot.
 
     `values` is float32 [lifts x signals], columns in the order of `SIGNALS`, NaN = never known; `codes` holds sets
-    of active message codes (0 = none, or never known); `rated_speed` is in m/s, NaN = not in the register. Of
-    memories, `row` says which row is whose: `levels` and `stamps` (µs) of tallies, `reached` of heights, and `bit`
-    which bit of a lift's `words` [words x lifts]: whether a fact is true, whether what a tally counts is going on,
-    and in the bit after that whether its level means anything. What belongs to one lift lies together: lifts come in
-    any order, and each place in memory that must be looked up costs more than the sums.
+    of active message codes (0 = none, or never known); `rated_speed` (m/s) and `landings` (how many the lift
+    serves) are NaN where the register does not say. Of memories, `row` says which row is whose: `levels` and
+    `stamps` (µs) of tallies, `reached` of heights, and `bit` which bit of a lift's `words` [words x lifts]: whether
+    a fact is true, whether what a tally counts is going on, and in the bit after that whether its level means
+    anything. What belongs to one lift lies together: lifts come in any order, and each place in memory that must be
+    looked up costs more than the sums.
     """
 
     values: NDArray[np.float32]
     codes: Ints
     rated_speed: Floats
+    landings: Floats
     row: dict[Memory, int] = field(default_factory=dict)
     bit: dict[Memory, int] = field(default_factory=dict)
     words: Ints = field(default_factory=lambda: np.zeros((0, 0), np.int64))
@@ -49,12 +51,14 @@ class Known:
     reached: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
 
     @classmethod
-    def nothing(cls, lifts: int, rated_speed: Floats | None = None) -> Known:
-        """Start out knowing nothing of that many lifts."""
+    def nothing(cls, lifts: int, rated_speed: Floats | None = None, landings: Floats | None = None) -> Known:
+        """Start out knowing nothing of that many lifts but what the register says, where 0 says nothing."""
         unknown = np.full(lifts, np.nan, np.float32)
-        rated = unknown if rated_speed is None else np.where(rated_speed > 0, rated_speed, unknown)
+        rated, served = (
+            unknown if said is None else np.where(said > 0, said, unknown) for said in (rated_speed, landings)
+        )
         values = np.full((lifts, len(SIGNALS)), np.nan, np.float32)
-        return cls(values=values, codes=np.zeros(lifts, np.int64), rated_speed=rated)
+        return cls(values=values, codes=np.zeros(lifts, np.int64), rated_speed=rated, landings=served)
 
     def remember(self, memories: Sequence[Memory]) -> None:
         """Make room for memories: nothing has happened yet."""
@@ -109,6 +113,11 @@ class Readings:
     def rated_speed(self) -> Floats:
         """Give each lift's rated speed in m/s; NaN = not in the register."""
         return self.once(_rated_speed)
+
+    @property
+    def landings(self) -> Floats:
+        """Give how many landings each lift serves; NaN = not in the register."""
+        return self.once(_landings)
 
     def reports(self, code: Code) -> Mask:
         """Say which controllers report a code as active at present."""
@@ -235,6 +244,10 @@ def _rated_speed(now: Readings) -> Floats:
     return now._look(now._known.rated_speed)  # noqa: SLF001 - a part of Readings, outside it only for `once`
 
 
+def _landings(now: Readings) -> Floats:
+    return now._look(now._known.landings)  # noqa: SLF001 - as above
+
+
 def _codes(now: Readings) -> Ints:
     return now._look(now._known.codes)  # noqa: SLF001 - as above
 
@@ -250,6 +263,7 @@ def readings_of(
     codes: Ints | None = None,
     memories: Mapping[Memory, Any] | None = None,
     rated_speed: Floats | None = None,
+    landings: Floats | None = None,
 ) -> Readings:
     """Make readings by hand, for checks and tests; a signal that is left out was never known.
 
@@ -257,7 +271,7 @@ def readings_of(
     >>> readings_of({CAR_SPEED: np.array([1.5, 0.0])}, lifts=2)[CAR_SPEED]
     array([1.5, 0. ], dtype=float32)
     """
-    known = Known.nothing(lifts, rated_speed)
+    known = Known.nothing(lifts, rated_speed, landings)
     for signal, values in columns.items():
         known.values[:, ROW[signal]] = values
     if codes is not None:

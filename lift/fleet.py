@@ -31,6 +31,7 @@ class Fleet:
         self.gateway_number = numbers
         self.gateway: NDArray[np.int32] = np.array([numbers[lift.gateway] for lift in lifts], np.int32)
         self.rated_speed: NDArray[np.floating[Any]] = np.array([lift.rated_speed for lift in lifts], np.float32)
+        self.landings: NDArray[np.floating[Any]] = np.array([lift.landings for lift in lifts], np.float32)
         self._answers: dict[int, tuple[Sequence[str], NDArray[np.int32]]] = {}
         self._remembered = 0
         self._slot = {lift.registration_code: slot for slot, lift in enumerate(lifts)}
