@@ -30,6 +30,7 @@ from lift.codes import Code
 from lift.signals import (
     ALARM_BUTTON,
     CAR_HEIGHT,
+    CAR_POSITION,
     CAR_SPEED,
     CAR_STATUS,
     DOOR_CLOSED,
@@ -197,12 +198,51 @@ CREPT: Final = Remembered(
     ends=lambda now: door_shut(now) | attended(now),
 )
 
+# ------------------------------------------------------------------------- the end of the hoistway
+
+# EN 81-20 5.3.8.1: the unlocking zone reaches at most 0.20 m to either side of a landing.
+ZONE_REACH_M: Final = 0.2
+# Storeys are no lower (GB 50096: homes 2.8 m; a garage's 2.2 m and its slab), so that less than two of them above the
+# lowest landing there is one landing between at most.
+_STOREY_M: Final = 2.5
+
 
 def _height_at_landing(now: Readings) -> Floats:
     return np.where(open_at_landing(now) & standing(now), now[CAR_HEIGHT], np.float32(np.nan))
 
 
 TOP_LANDING: Final = Highest("top_landing", of=_height_at_landing)
+
+
+def _storey(now: Readings) -> Floats:
+    """Number the landings upwards without a gap: people leave out the 0 between -1 and 1."""
+    number = now[CAR_POSITION]
+    storey: Floats = number + (number < 0)
+    return storey
+
+
+def _lowest_storey(now: Readings) -> Floats:
+    """Say which number the lowest landing has, where the car stands at it or one above: heights are counted from it."""
+    here = in_door_zone(now) & standing(now)
+    height = now[CAR_HEIGHT]
+    below = np.where(np.abs(height) <= ZONE_REACH_M, np.float32(0.0), np.float32(1.0))
+    known = here & (height >= -ZONE_REACH_M) & (height < 2 * _STOREY_M)
+    return np.where(known, _storey(now) - below, np.float32(np.nan))
+
+
+# Where the numbers contradict each other the greater: then no landing counts as the last, and nothing is said.
+LOWEST_STOREY: Final = Highest("lowest_storey", of=_lowest_storey)
+
+
+def _below_top_level(now: Readings) -> Floats:
+    """Give how far up the car was, as a depth, while in the door zone of the landing that must be the last."""
+    last = _storey(now) - now.highest(LOWEST_STOREY) == now.landings - 1
+    return np.where(last & in_door_zone(now), -now[CAR_HEIGHT], np.float32(np.nan))
+
+
+# The door zone is one stretch of the hoistway: outside it, and higher than a place inside it, is above it. A car that
+# comes up for the first time is seen in it once at least, since it is slow there.
+TOP_ZONE_DEPTH: Final = Highest("top_zone_depth", of=_below_top_level)
 
 # ------------------------------------------------------------------------------------ slow counters
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from alarms.features import TOP_LANDING, door_shut, outside_door_zone, standing
+from alarms.features import TOP_LANDING, TOP_ZONE_DEPTH, ZONE_REACH_M, door_shut, outside_door_zone, standing
 from alarms.readings import Readings
 from alarms.rule import ATTENDED, Rule
 from lift.alarm import Priority
@@ -22,7 +22,7 @@ OVERTRAVEL_MAX: Final = 0.6
 
 
 class OvertravelTop(Rule):
-    """Standing shut, a little above the highest landing at which its door has opened."""
+    """Standing shut, a little above the last landing, be it known by its open door or by its number."""
 
     code = Code.OVERTRAVEL_TOP
     priority = Priority.EMERGENCY
@@ -32,6 +32,11 @@ class OvertravelTop(Rule):
 
     def holds(self, now: Readings) -> Mask:
         """Silent for a lift that has not been seen at its top landing: far above what is known is another landing."""
-        beyond = now[CAR_HEIGHT] - now.highest(TOP_LANDING)
+        height = now[CAR_HEIGHT]
+        over_level = height - now.highest(TOP_LANDING)
+        over_zone = height + now.highest(TOP_ZONE_DEPTH)
+        beyond = (over_level > OVERTRAVEL_MIN) & (over_level < OVERTRAVEL_MAX)
+        # A place in the zone is up to its reach below the landing.
+        beyond |= (over_zone > OVERTRAVEL_MIN) & (over_zone < OVERTRAVEL_MAX + ZONE_REACH_M)
         stopped = standing(now) & outside_door_zone(now) & door_shut(now) & ~now.shows(SAFETY_CHAIN, 1)
-        return stopped & (beyond > OVERTRAVEL_MIN) & (beyond < OVERTRAVEL_MAX)
+        return stopped & beyond

@@ -59,6 +59,12 @@ TRY: list[Step] = [(0, 1, {**DOOR_OPEN, **CLOSING}), (2, 6, DOOR_OPEN)]
 ARRIVED: list[Step] = [(0, 9, RIDE), (10, 40, SHUT_IN)]
 BEYOND = {**ABOVE, "car_height": 30.3, "safety_chain": 0}
 TOP: list[Step] = [(0, 9, {**DOOR_OPEN, "car_height": 30.0}), (10, 19, {**RIDE, "car_height": 30.1})]
+# Twelve landings in the register: the lowest is number 1, so number 12 is the last, which it has never opened at.
+FIRST_UP: list[Step] = [
+    (0, 9, {**PARKED, "car_position": 1, "car_height": 0.0}),
+    (10, 19, {**RUN_UP, "car_position": 6, "car_height": 15.0}),
+    (20, 20, {**RUN_UP, "car_position": 12, "car_height": 32.9, "door_zone": 1, "car_speed": 0.3}),
+]
 
 FIRES: list[tuple[str, list[Step], list[str]]] = [
     ("door_opening_fault", ARRIVED, ["raised 25"]),
@@ -66,6 +72,7 @@ FIRES: list[tuple[str, list[Step], list[str]]] = [
     ("landing_position_lost", [(0, 30, CREEPING)], ["raised 12"]),
     ("restart_prevented", [(0, 901, DOOR_OPEN)], ["raised 900"]),
     ("overtravel_top", [*TOP, (20, 40, BEYOND)], ["raised 25"]),
+    ("overtravel_top", [*FIRST_UP, (21, 40, {**BEYOND, "car_position": 12, "car_height": 33.35})], ["raised 26"]),
     ("overtravel_bottom", [(0, 20, {**BEYOND, "car_height": -0.3})], ["raised 5"]),
     ("door_open_running", [(0, 9, RIDE), (10, 20, {**RIDE, **OPEN})], ["raised 12"]),
     ("repeated_reversals", again(24, *TRY), ["raised 156"]),
@@ -101,6 +108,15 @@ SILENT: list[tuple[str, str, list[Step]]] = [
     ("restart_prevented", "tries to close", again(30, (0, 59, DOOR_OPEN), (60, 61, {**DOOR_OPEN, **CLOSING}))),
     ("overtravel_top", "between two landings", [*TOP, (20, 60, {**BEYOND, "car_height": 28.0})]),
     ("overtravel_top", "a landing not seen before", [*TOP, (20, 60, {**BEYOND, "car_height": 33.0})]),
+    ("overtravel_top", "short of the last landing on its first way up", [
+        *FIRST_UP[:2], (20, 60, {**BEYOND, "car_position": 12, "car_height": 32.5})]),
+    ("overtravel_top", "zone sensor fails at the last landing", [
+        *FIRST_UP, (21, 60, {**BEYOND, "car_position": 12, "car_height": 33.0})]),
+    ("overtravel_top", "above the last landing but one", [
+        *FIRST_UP[:2], (20, 20, {**FIRST_UP[2][2], "car_position": 11, "car_height": 29.9}),
+        (21, 60, {**BEYOND, "car_position": 11, "car_height": 30.35})]),
+    ("overtravel_top", "lowest landing never seen", [
+        *FIRST_UP[1:], (21, 60, {**BEYOND, "car_position": 12, "car_height": 33.35})]),
     ("overtravel_top", "drifted off with an open door", [*TOP, (20, 60, {**BEYOND, **OPEN})]),
     ("overtravel_bottom", "in the door zone", [(0, 60, {**SHUT_IN, "car_height": -0.1})]),
     ("door_open_running", "levels with opening door", [(0, 60, {**RIDE, **OPEN, "car_speed": 0.7})]),
@@ -134,7 +150,9 @@ SILENT: list[tuple[str, str, list[Step]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("rule", "story", "told"), [pytest.param(*each, id=each[0]) for each in FIRES])
+@pytest.mark.parametrize(
+    ("rule", "story", "told"), [pytest.param(*each, id=f"{each[0]}-{each[2][0].replace(' ', '-')}") for each in FIRES]
+)
 def test_rule_fires(rule: str, story: list[Step], told: list[str]) -> None:
     """The condition that the rule is named after is told at its moment."""
     assert play(rule, *story)[: len(told)] == told
