@@ -186,7 +186,8 @@ class SqlAlarmReads(Connected, AlarmReads):
             "out_of_service": out,
         }
         counts = [sa.func.sum(sa.case((condition, 1), else_=0)) for condition in conditions.values()]
-        [row] = self._rows(sa.select(*counts).where(table.c.standing == sa.true()))
+        alarms = (table.c.standing == sa.true()) & (table.c.priority > Priority.JOURNAL)
+        [row] = self._rows(sa.select(*counts).where(alarms))
         return AlarmStock(**{name: int(count or 0) for name, count in zip(conditions, row, strict=True)})
 
     def signed_in(self, role: str, now: int) -> int:
@@ -213,6 +214,8 @@ def _fits(wanted: AlarmFilter) -> list[sa.ColumnElement[bool]]:
         conditions.append(table.c.incident == wanted.incident)
     if wanted.priority is not None:
         conditions.append(table.c.priority == wanted.priority)
+    if not wanted.journal:
+        conditions.append(table.c.priority > Priority.JOURNAL)
     if wanted.raised_since is not None:
         conditions.append(table.c.raised_at >= wanted.raised_since)
     return conditions

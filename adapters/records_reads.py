@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from adapters import records_schema as schema
 from adapters.records_alarms import SqlAlarmReads
 from adapters.records_base import R, Record, as_record, capped, columns, count_of, of_firm, select_record
+from lift.alarm import Priority
 from lift.errors import NotFound
 from lift.ports import FeedEvent, OutboxItem, Quarantined, Reads, User
 from lift.register import Building, Crew, Firm, Lift, Station
@@ -233,7 +234,9 @@ class SqlReads(SqlAlarmReads, Reads):
     def counts(self) -> Mapping[str, int]:
         """Count what waits for someone, and what was given up or dropped."""
         counted = {
-            "alarms_standing": count_of(schema.alarms, schema.alarms.c.standing == sa.true()),
+            "alarms_standing": count_of(
+                schema.alarms, (schema.alarms.c.standing == sa.true()) & (schema.alarms.c.priority > Priority.JOURNAL)
+            ),
             "rescues": count_of(schema.tickets, schema.UNDER_WAY),
             "tickets_open": count_of(schema.tickets, schema.tickets.c.stage.in_(sorted(set(Stage) - FINAL))),
             "callouts_waiting": count_of(schema.callouts, schema.callouts.c.answer == Answer.WAITING),

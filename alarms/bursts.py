@@ -30,6 +30,7 @@ class Recent:
     onset: int
     raised_at: int
     first_out: bool = False
+    journal: bool = False
 
 
 class Bursts:
@@ -40,12 +41,15 @@ class Bursts:
         self._newest = 0
 
     def add(self, lift: str, alarm: Recent) -> list[Recent]:
-        """Take in a raised alarm, and mark the first of its burst; gives those whose mark has changed."""
+        """Take in a raised alarm, and mark the first of its burst; gives those whose mark has changed.
+
+        A line of the journal is marked in no burst: what nobody is shown cannot lead anybody to a cause.
+        """
         mine = self._of_lift.setdefault(lift, deque(maxlen=_A_LIFT_MAX))
         mine.append(alarm)
         self._newest = max(self._newest, alarm.raised_at)
-        burst = [one for one in mine if abs(one.onset - alarm.onset) <= BURST_US]
-        if len(burst) == 1:
+        burst = [one for one in mine if not one.journal and abs(one.onset - alarm.onset) <= BURST_US]
+        if alarm.journal or len(burst) == 1:
             return []
         first = min(burst, key=lambda one: (one.onset, one.raised_at, one.rule))
         changed = [one for one in burst if one.first_out != (one is first)]

@@ -71,6 +71,7 @@ class AlarmDesk:
         _check_note("note", note)
         with self._records.write() as tx:
             alarm = tx.alarm(key, firm_id=firm_id)
+            _check_shown(alarm)
             if alarm.acknowledged_at is not None:
                 raise Conflict(f"alarm {key} was acknowledged already, by {alarm.acknowledged_by}")
             alarm = replace(alarm, acknowledged_at=self._clock.now(), acknowledged_by=by)
@@ -87,6 +88,7 @@ class AlarmDesk:
             alarm = tx.alarm(key, firm_id=firm_id)
             if alarm.priority is Priority.EMERGENCY:
                 raise Conflict(f"alarm {key} is an emergency: people may be in danger, so it cannot be shelved")
+            _check_shown(alarm)
             if not alarm.standing:
                 raise Conflict(f"alarm {key} has already cleared: there is nothing to shelve")
             alarm = replace(alarm, shelved_until=self._clock.now() + minutes * _MINUTE_US)
@@ -174,7 +176,7 @@ class AlarmDesk:
         now = self._clock.now()
         entries = tx.out_of_service(at=now, lift=lift)
         for alarm in tx.alarms(lift=lift, standing=True, most=_ALARMS_OF_A_LIFT_MAX):
-            if alarm.priority is Priority.EMERGENCY:
+            if alarm.priority in {Priority.EMERGENCY, Priority.JOURNAL}:
                 continue
             until = max((entry.until for entry in entries if entry.covers(alarm.rule, now)), default=None)
             if until == alarm.out_of_service_until:
@@ -207,6 +209,11 @@ def _check_rule(reads: Reads, lift: str, rule: str) -> None:
     priority = known[rule].priority if rule in known else seen[rule]
     if priority is Priority.EMERGENCY:
         raise Conflict(f"rule {rule} finds people in danger: it cannot be taken out of service")
+
+
+def _check_shown(alarm: Alarm) -> None:
+    if alarm.priority is Priority.JOURNAL:
+        raise Conflict(f"{alarm.key} is a line of the lift's journal: it asks nobody to act")
 
 
 def _firm_of(tx: Reads, lift: str) -> str:

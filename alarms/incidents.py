@@ -82,7 +82,7 @@ class Grouper:
 
     def _place(self, alarm: Standing, now: int) -> None:
         """Put an alarm that is in no incident into the one it belongs to, if there is one."""
-        if alarm.incident:
+        if alarm.incident or alarm.journal:
             return
         gateway = self._gateway_incident.get(alarm.place.gateway, "") if alarm.rule == CONTACT_LOST else ""
         area = gateway or self._cut_over(alarm)
@@ -287,7 +287,7 @@ class Grouper:
         """Put an alarm together with the others of its lift that stand and are in no area's incident."""
         key = self._lift_incident.get(alarm.lift)
         if key is None:
-            loose = [one for one in self.of_lift[alarm.lift].values() if not one.incident]
+            loose = [one for one in self.of_lift[alarm.lift].values() if not (one.incident or one.journal)]
             if len(loose) < 2:  # noqa: PLR2004 - one alarm is no group
                 return
             first = min(loose, key=lambda one: (one.onset, one.rule))
@@ -354,7 +354,7 @@ class Grouper:
     def _loose(self, alarm: Standing) -> bool:
         """Whether an alarm may go over to an area's incident."""
         known = self.incidents.get(alarm.incident)
-        return not alarm.incident or (known is not None and known.kind is IncidentKind.LIFT)
+        return not (alarm.incident or alarm.journal) or (known is not None and known.kind is IncidentKind.LIFT)
 
     def _leave_lift_incident(self, lift: str, now: int) -> None:
         """Close a lift's own incident whose alarms have gone over to an area's."""

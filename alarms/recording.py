@@ -201,7 +201,7 @@ class Recorder:
         work.before.setdefault(row.key, None)
         work.rows[row.key] = row
         work.raised.append(row.key)
-        recent = Recent(row.key, row.rule, row.onset, row.raised_at)
+        recent = Recent(row.key, row.rule, row.onset, row.raised_at, journal=row.priority is Priority.JOURNAL)
         marked = self._bursts.add(row.lift, recent)
         work.load(one.key for one in marked)
         for one in marked:
@@ -269,18 +269,22 @@ class Recorder:
         work.tx.save_setting(_STAMP, self._stamp)
 
     def _lines(self, work: Work, row: Alarm) -> list[Announcement]:
-        """Say what happened to an alarm; what is suppressed happens in silence, its incident speaks for it."""
+        """Say what happened to an alarm; what is suppressed happens in silence, its incident speaks for it.
+
+        A line of the journal has words of its own, so that whoever rings for alarms need not know of it.
+        """
         before = work.before[row.key]
+        word = "journal" if row.priority is Priority.JOURNAL else "alarm"
         said: list[tuple[str, dict[str, Any]]] = []
         if before is None:
             if not row.suppressed_by:
-                said.append(("alarm.raised", {}))
+                said.append((f"{word}.raised", {}))
         elif row.returned_at is None and bool(before.suppressed_by) != bool(row.suppressed_by):
             said.append(("alarm.suppressed" if row.suppressed_by else "alarm.unsuppressed", {}))
         said += work.acts.get(row.key, ())
         over = row.returned_at is not None and (before is None or before.returned_at is None)
         if over and not row.suppressed_by:
-            said.append(("alarm.returned", {}))
+            said.append((f"{word}.returned", {}))
         firm_id = self._places.get(row.lift, NOWHERE).firm_id
         return [
             Announcement(kind, work.now, row.lift, firm_id, {**alarm_facts(row, work.now), **act}) for kind, act in said
@@ -399,7 +403,8 @@ class Recorder:
         self._grouper = grouper
         self._told_open = {incident.key for incident in incidents}
         for row in _recent(tx, self._clock.now() - KEPT_US):
-            self._bursts.put(row.lift, Recent(row.key, row.rule, row.onset, row.raised_at, row.first_out))
+            journal = row.priority is Priority.JOURNAL
+            self._bursts.put(row.lift, Recent(row.key, row.rule, row.onset, row.raised_at, row.first_out, journal))
 
 
 def _all_open(reads: Reads) -> list[Incident]:

@@ -77,6 +77,11 @@ class Standing:
     quiet_from: int | None = None
 
     @property
+    def journal(self) -> bool:
+        """Whether it is a line of the lift's journal, which is part of no incident."""
+        return self.priority is Priority.JOURNAL
+
+    @property
     def may_hide(self) -> bool:
         """Whether suppression by design may apply."""
         return may_hide(self.priority, latching=self.latching)

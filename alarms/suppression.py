@@ -69,8 +69,8 @@ TABLE: Final[Mapping[Cause, Suppression]] = {
 
 
 def may_hide(priority: Priority, *, latching: bool) -> bool:
-    """Say whether an alarm may be suppressed by design at all."""
-    return priority is not Priority.EMERGENCY and not latching
+    """Say whether an alarm may be suppressed by design at all; a line of the journal is in nobody's sight anyway."""
+    return Priority.JOURNAL < priority < Priority.EMERGENCY and not latching
 
 
 def covers(cause: Cause, rule: str) -> bool:

@@ -9,8 +9,12 @@ from lift.codes import Code
 
 
 class Priority(IntEnum):
-    """How fast someone must act. An EMERGENCY becomes a 96333 ticket; the rest wait in the alarm list."""
+    """How fast someone must act. An EMERGENCY becomes a 96333 ticket; the rest wait in the alarm list.
 
+    What asks nobody to act is no alarm but an event (ISA-18.2): a line of the lift's JOURNAL, which nobody is shown.
+    """
+
+    JOURNAL = -1
     LOW = 0
     MEDIUM = 1
     HIGH = 2
@@ -27,7 +31,7 @@ class Change(StrEnum):
 
 
 class AlarmState(StrEnum):
-    """Alarm states of ISA-18.2, figure "alarm state transition diagram"."""
+    """Alarm states of ISA-18.2, figure "alarm state transition diagram", and what a line of the journal is in."""
 
     NORMAL = "normal"
     UNACKNOWLEDGED = "unacknowledged"
@@ -38,6 +42,7 @@ class AlarmState(StrEnum):
     SHELVED = "shelved"
     SUPPRESSED = "suppressed"
     OUT_OF_SERVICE = "out_of_service"
+    JOURNAL = "journal"
 
 
 def alarm_key(lift: str, rule: str, onset: int) -> str:
@@ -137,6 +142,8 @@ class Alarm:
         """Say in which way the alarm is out of people's sight at a moment, None when it is in sight."""
         if self.priority is Priority.EMERGENCY:
             return None
+        if self.priority is Priority.JOURNAL:
+            return AlarmState.JOURNAL
         if self.out_of_service_until is not None and at < self.out_of_service_until:
             return AlarmState.OUT_OF_SERVICE
         if self.suppressed_by:

@@ -30,7 +30,8 @@ class LiftPlace:
 class AlarmFilter:
     """Which alarms a list holds; None or "" leaves a question open.
 
-    `stale_at` asks for those that have been standing for a day at that moment, `incident` for those inside one.
+    `stale_at` asks for those that have been standing for a day at that moment, `incident` for those inside one,
+    `journal` whether to list lines of lifts' journals too.
     """
 
     lift: str = ""
@@ -40,6 +41,7 @@ class AlarmFilter:
     incident: str = ""
     priority: Priority | None = None
     raised_since: int | None = None
+    journal: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +61,7 @@ class AlarmRates:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlarmStock:
-    """How many alarms stand at a moment, and how many of them are in which condition."""
+    """How many alarms stand at a moment, without lines of the journal, and how many of them are in which condition."""
 
     standing: int
     in_sight: int

@@ -39,7 +39,7 @@ def clusters_command(
     try:
         with records.read() as tx:
             lifts = tx.all_lifts()
-            faults = [(alarm.lift, alarm.rule) for alarm in _alarms(tx, since) if alarm.priority < Priority.EMERGENCY]
+            faults = [(alarm.lift, alarm.rule) for alarm in _alarms(tx, since) if _is_fault(alarm)]
             faults += [(ticket.lift, "rescue") for ticket in tx.tickets(most=100_000) if ticket.opened_at >= since]
     finally:
         records.close()
@@ -59,6 +59,11 @@ def clusters_command(
         )
     if not found:
         typer.echo(f"no group stands out among {len(lifts)} lifts and {len(faults)} faults of {days} days")
+
+
+def _is_fault(alarm: Alarm) -> bool:
+    """Emergencies are counted as rescues; what is only journalled is nothing that failed."""
+    return Priority.JOURNAL < alarm.priority < Priority.EMERGENCY
 
 
 def _alarms(tx: Reads, since: int) -> Iterator[Alarm]:

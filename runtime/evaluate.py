@@ -31,6 +31,7 @@ Progress = Callable[[float], None]
 _LOOK_EVERY_S: Final = 20
 # A Monday, 07:00 in the city: the same days for everybody who names the same seed.
 MONDAY: Final = 1_763_938_800_000_000
+_JOURNAL: Final = Priority.JOURNAL.name.lower()
 _NEVER_SHOWN: Final = frozenset({"running_hours", "run_count", "door_cycles"})
 
 
@@ -211,9 +212,8 @@ def text(score: Score, plan: Plan) -> str:
     lines = [
         f"{score.lift_days:,.1f} lift-days: {_plan(plan)}",
         f"{_alarms_a_day(score)} alarms a lift-day; "
-        + ", ".join(
-            f"{name} {n:,} ({100 * n / max(1, score.priorities.total()):.1f} %)" for name, n in _by_rank(score)
-        ),
+        + ", ".join(f"{name} {n:,} ({100 * n / max(1, _alarms(score)):.1f} %)" for name, n in _by_rank(score))
+        + f"; journal {score.priorities[_JOURNAL]:,}",
         "false alarms per 10,000 lift-days: "
         + ", ".join(f"{p.name.lower()} {score.per_10k(score.false_priorities[p.name.lower()]):.3f}" for p in Priority),
         "",
@@ -258,11 +258,16 @@ def when(at: int, plan: Plan) -> str:
 
 
 def _by_rank(score: Score) -> list[tuple[str, int]]:
-    return [(p.name.lower(), score.priorities[p.name.lower()]) for p in Priority]
+    """Give the priorities of alarms with their counts; the journal is none."""
+    return [(p.name.lower(), score.priorities[p.name.lower()]) for p in Priority if p > Priority.JOURNAL]
+
+
+def _alarms(score: Score) -> int:
+    return sum(count for _, count in _by_rank(score))
 
 
 def _alarms_a_day(score: Score) -> float:
-    return round(score.priorities.total() / score.lift_days, 4) if score.lift_days else 0.0
+    return round(_alarms(score) / score.lift_days, 4) if score.lift_days else 0.0
 
 
 def _kind(kind: KindScore) -> dict[str, Any]:

@@ -32,7 +32,7 @@ class AlarmOut(Shape):
     code: Annotated[str | None, Field(examples=["11"])]
     en: Annotated[str | None, Field(examples=["Entrapment"])]
     zh: Annotated[str | None, Field(examples=["困人"])]
-    priority: Annotated[str, Field(examples=["emergency"], description="low, medium, high or emergency")]
+    priority: Annotated[str, Field(examples=["emergency"], description="journal, low, medium, high or emergency")]
     state: AlarmState = Field(examples=["unacknowledged"])
     latching: Annotated[bool, Field(examples=[False])]
     onset: Moment
@@ -130,13 +130,21 @@ def alarms(
     chattering: Annotated[bool | None, Query(description="Only those that come and go")] = None,
     stale: Annotated[bool, Query(description="Only those that have been standing for 24 h")] = False,
     incident: Annotated[str, Query(max_length=128, pattern=NO_NUL, description="Only those inside this one")] = "",
+    journal: Annotated[
+        bool, Query(description="Also the lines of lifts' journals, which ask nobody to act: service modes, held doors")
+    ] = False,
     before: Before = None,
     limit: Limit = 50,
 ) -> Alarms:
     """List alarms, newest first."""
     now = parts.clock.now()
     which = AlarmFilter(
-        lift=lift, standing=standing, chattering=chattering, stale_at=now if stale else None, incident=incident
+        lift=lift,
+        standing=standing,
+        chattering=chattering,
+        stale_at=now if stale else None,
+        incident=incident,
+        journal=journal,
     )
     with parts.records.read() as tx:
         found = tx.alarms(which=which, firm_id=who.firm_id, before=before, most=limit)

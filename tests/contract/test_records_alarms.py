@@ -129,6 +129,17 @@ def test_what_ends_by_itself_is_found(records: SqlRecords) -> None:
         assert tx.alarms_ending(AT + 50, quiet_us=10) == alarms[:3]
 
 
+def test_lines_of_the_journal_are_no_alarms(records: SqlRecords) -> None:
+    """They are kept beside the alarms, listed where somebody asks for them, and counted nowhere."""
+    line, alarm = replace(an_alarm(AT + 1), priority=Priority.JOURNAL), an_alarm(AT + 2)
+    with records.write() as tx:
+        tx.add_alarms([line, alarm])
+        assert tx.alarms() == [alarm, line]
+        assert tx.alarms(which=AlarmFilter(journal=False)) == [alarm]
+        assert tx.alarm_stock(AT + 3).standing == 1
+        assert tx.counts()["alarms_standing"] == 1
+
+
 def test_places_of_lifts_and_what_is_behind_a_gateway(records: SqlRecords) -> None:
     """By rescue code; unknown lifts are left out."""
     with records.write() as tx:

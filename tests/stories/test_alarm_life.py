@@ -2,17 +2,18 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from dispatch.desk import RescueDesk
 from dispatch.policy import Policy
-from lift.alarm import Alarm, AlarmState, Change, Transition
+from lift.alarm import Alarm, AlarmState, Change, Priority, Transition
 from lift.errors import Conflict
 from lift.incident import IncidentKind
 from lift.ticket import Stage, Ticket
-from tests.unit.alarms.city import CONTACT, DOOR, POWER, TRAPPED, Street, street
+from tests.unit.alarms.city import CONTACT, DOOR, MECHANIC, POWER, TRAPPED, Street, street
 
 MINUTE = 60.0
 
@@ -118,6 +119,30 @@ def test_a_shelved_alarm_comes_back_and_is_told(desk: Desk) -> None:
     trapped = desk.raise_("000001", TRAPPED)
     with pytest.raises(Conflict, match="people may be in danger"):
         desk.desk.shelve(trapped.key, by="Ann", minutes=1, reason="noise")
+
+
+def test_a_line_of_the_journal_asks_nobody(desk: Desk) -> None:
+    """A mechanic at work is on record and nothing more: in nobody's sight, no incident, no cause, no figure."""
+    line = desk.raise_("000000", MECHANIC, ago_s=9)
+    fault = desk.raise_("000000", DOOR, ago_s=1)
+    desk.restart()
+    desk.take([desk.found(f"00000{n}", POWER, ago_s=5) for n in range(1, 4)])
+    desk.raise_("000000", POWER, ago_s=5)
+    for refused in (desk.desk.acknowledge, partial(desk.desk.shelve, minutes=9, reason="noise")):
+        with pytest.raises(Conflict, match="asks nobody"):
+            refused(line.key, by="Ann")
+    entry = desk.desk.take_out_of_service("000000", by="Ann", minutes=60, reason="being rebuilt")
+    desk.later(61 * MINUTE)
+    assert desk.alarm(line.key) == line
+    assert line.state(desk.clock.now()) is AlarmState.JOURNAL
+    assert not fault.first_out
+    assert (line.shown_at, entry.lift) == (None, "000000")
+    assert desk.alarm(fault.key).incident == desk.incidents()[0].key
+    desk.take([desk.over("000000", MECHANIC)])
+    assert desk.alarm(line.key).state(desk.clock.now()) is AlarmState.NORMAL
+    assert [kind for kind in desk.feed() if kind.startswith("journal")] == ["journal.raised", "journal.returned"]
+    with desk.records.read() as reads:
+        assert Priority.JOURNAL not in reads.alarm_rates(0, desk.clock.now(), step_us=600_000_000).by_priority
 
 
 def test_out_of_service_ends_by_itself_and_never_hides_people(desk: Desk) -> None:

@@ -13,6 +13,7 @@ from lift.register import Firm, Register, Station
 from tests.small_city import START, StandingClock, building, lift
 
 SECOND = 1_000_000
+MECHANIC = "mode_changed_43"
 POWER, CONTACT, DOOR, TRAPPED = "main_power_lost", "contact_lost", "door_closing_fault", "entrapment_between_landings"
 PRIORITIES = {
     POWER: Priority.MEDIUM,
@@ -20,6 +21,7 @@ PRIORITIES = {
     DOOR: Priority.MEDIUM,
     TRAPPED: Priority.EMERGENCY,
     "overspeed": Priority.HIGH,
+    MECHANIC: Priority.JOURNAL,
 }
 
 

@@ -63,6 +63,23 @@ def test_list_is_narrowed(world: World, dispatcher: Client) -> None:
     assert keys(standing="true") == [new.key]
 
 
+def test_the_journal_is_listed_on_request(world: World, dispatcher: Client) -> None:
+    """What asks nobody to act is not among the alarms, but is part of a lift's history and of its state."""
+    alarm = world.alarm(EAST, priority=Priority.LOW)
+    line = world.alarm(EAST, code=Code.INSPECTION, priority=Priority.JOURNAL)
+
+    def keys(**query: str) -> list[str]:
+        return [alarm["key"] for alarm in dispatcher.get("/v1/alarms", **query).json()["alarms"]]
+
+    assert keys() == [alarm.key]
+    assert keys(journal="true", lift=EAST) == [line.key, alarm.key]
+    state = dispatcher.get(f"/v1/lifts/{EAST}/state").json()
+    assert [(one["key"], one["priority"], one["state"]) for one in state["alarms"]] == [
+        (line.key, "journal", "journal"),
+        (alarm.key, "low", "unacknowledged"),
+    ]
+
+
 def test_pages_lose_nothing_of_one_moment(world: World, dispatcher: Client) -> None:
     """A power cut raises many alarms in one microsecond; paging through them gives each exactly once."""
     raised = {world.alarm(EAST, priority=Priority.LOW).key}
