@@ -202,9 +202,8 @@ CREPT: Final = Remembered(
 
 # EN 81-20 5.3.8.1: the unlocking zone reaches at most 0.20 m to either side of a landing.
 ZONE_REACH_M: Final = 0.2
-# Storeys are no lower (GB 50096: homes 2.8 m; a garage's 2.2 m and its slab), so that less than two of them above the
-# lowest landing there is one landing between at most.
-_STOREY_M: Final = 2.5
+# A basement may be so much higher or lower than the storeys above, in storeys, and is counted all the same.
+_STOREYS_OFF_MAX: Final = 0.25
 
 
 def _height_at_landing(now: Readings) -> Floats:
@@ -221,13 +220,29 @@ def _storey(now: Readings) -> Floats:
     return storey
 
 
+def _main_height(now: Readings) -> Floats:
+    main = now.shows(CAR_POSITION, 1) & in_door_zone(now) & standing(now)
+    return np.where(main, now[CAR_HEIGHT], np.float32(np.nan))
+
+
+MAIN_LANDING: Final = Highest("main_landing", of=_main_height)
+
+
 def _lowest_storey(now: Readings) -> Floats:
-    """Say which number the lowest landing has, where the car stands at it or one above: heights are counted from it."""
-    here = in_door_zone(now) & standing(now)
-    height = now[CAR_HEIGHT]
-    below = np.where(np.abs(height) <= ZONE_REACH_M, np.float32(0.0), np.float32(1.0))
-    known = here & (height >= -ZONE_REACH_M) & (height < 2 * _STOREY_M)
-    return np.where(known, _storey(now) - below, np.float32(np.nan))
+    """Say which number the lowest landing has, as far as one reading shows: heights are counted from that landing.
+
+    Either the car stands there, or it stands above the main landing, number 1, and that is so many of the storeys
+    between the two above the lowest.
+    """
+    number, height, main = _storey(now), now[CAR_HEIGHT], now.highest(MAIN_LANDING)
+    lowest = np.where(np.abs(height) <= ZONE_REACH_M, number, np.float32(np.nan))
+    storeys = number - 1
+    above = (storeys > 0) & (height > main)
+    below = np.divide(main * storeys, height - main, out=np.full_like(height, np.nan), where=above)
+    whole = np.rint(below)
+    counted = np.where(np.abs(below - whole) <= _STOREYS_OFF_MAX, 1 - whole, np.float32(np.nan))
+    known: Floats = np.where(in_door_zone(now) & standing(now), np.fmax(lowest, counted), np.float32(np.nan))
+    return known
 
 
 # Where the numbers contradict each other the greater: then no landing counts as the last, and nothing is said.
@@ -258,7 +273,12 @@ def _turned_back(now: Readings) -> Mask:
     return turned
 
 
-REVERSALS: Final = Tally("door_reversals", counts=_turned_back, forgets_s=60.0, most=60.0)
+REVERSALS: Final = Tally("door_reversals", counts=_turned_back, forgets_s=60.0, most=60.0, resets=door_shut)
+
+# A search run goes at about levelling speed, 0.3 m/s (EN 81-20).
+CREEP_MAX: Final = 0.4
+# Every run with a goal is faster than that within a second, and slow again only at its goal.
+WENT_FAST: Final = Remembered("went_fast", begins=lambda now: speed(now) > CREEP_MAX, ends=standing)
 
 # Slower than this is noise of the speed sensor.
 _GOES_M_S: Final = 0.02

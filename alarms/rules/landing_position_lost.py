@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from alarms.features import door_shut, mains_lost, speed
+from alarms.features import CREEP_MAX, WENT_FAST, door_shut, mains_lost, speed
 from alarms.readings import Readings
 from alarms.rule import ATTENDED, Rule
 from lift.alarm import Priority
@@ -16,22 +16,21 @@ from lift.batch import Mask
 from lift.codes import Code
 from lift.signals import CAR_STATUS
 
-# A search run goes at about levelling speed, 0.3 m/s (EN 81-20).
 CREEP_MIN: Final = 0.1
-CREEP_MAX: Final = 0.4
 RATED_MIN: Final = 0.75
 
 
 class LandingPositionLost(Rule):
-    """Running much slower than any run with a goal, for longer than levelling takes."""
+    """Creeping since it set off: a run with a goal is fast within a second, and creeps at its end only."""
 
     code = Code.POSITION_LOST
     priority = Priority.MEDIUM
-    on_delay_s = 12.0  # our choice: levelling and the ends of short runs are over in 5 s
+    on_delay_s = 5.0  # our choice: re-levelling is over in 3 s, and a start in one
     off_delay_s = 5.0
     inhibited_in = ATTENDED
 
     def holds(self, now: Readings) -> Mask:
         """A lift on its battery creeps too, and is left out; so is a lift that is never faster."""
         creeps = now.shows(CAR_STATUS, 1) & (speed(now) >= CREEP_MIN) & (speed(now) <= CREEP_MAX)
-        return creeps & (now.rated_speed >= RATED_MIN) & door_shut(now) & ~mains_lost(now)
+        searches = creeps & ~now.remembers(WENT_FAST)
+        return searches & (now.rated_speed >= RATED_MIN) & door_shut(now) & ~mains_lost(now)

@@ -18,7 +18,7 @@ REVERSALS_MAX: Final = 20.0  # field practice: 20 openings and closings in a row
 
 
 class RepeatedReversals(Rule):
-    """Twenty reversals of late."""
+    """Twenty reversals of late, with the door not once shut between them."""
 
     priority = Priority.LOW
     on_delay_s = 0.0
@@ -29,5 +29,5 @@ class RepeatedReversals(Rule):
         return now.tally(REVERSALS) >= REVERSALS_MAX
 
     def clears(self, now: Readings) -> Mask:
-        """Half as many: what has just been freed has not been free for long."""
+        """Half as many, or none since the door got shut."""
         return now.tally(REVERSALS) < REVERSALS_MAX / 2

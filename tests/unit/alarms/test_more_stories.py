@@ -69,7 +69,7 @@ FIRST_UP: list[Step] = [
 FIRES: list[tuple[str, list[Step], list[str]]] = [
     ("door_opening_fault", ARRIVED, ["raised 25"]),
     ("motor_run_time", [(0, 30, {**SHUT_IN, "car_status": 1})], ["raised 20"]),
-    ("landing_position_lost", [(0, 30, CREEPING)], ["raised 12"]),
+    ("landing_position_lost", [(0, 9, RIDE), (10, 15, ABOVE), (16, 30, CREEPING)], ["raised 21"]),
     ("restart_prevented", [(0, 901, DOOR_OPEN)], ["raised 900"]),
     ("overtravel_top", [*TOP, (20, 40, BEYOND)], ["raised 25"]),
     ("overtravel_top", [*FIRST_UP, (21, 40, {**BEYOND, "car_position": 12, "car_height": 33.35})], ["raised 26"]),
@@ -104,6 +104,8 @@ SILENT: list[tuple[str, str, list[Step]]] = [
     ("door_opening_fault", "returned empty", [(0, 9, RIDE), (10, 60, PARKED)]),
     ("door_opening_fault", "has opened here", [(0, 9, RIDE), (10, 15, DOOR_OPEN), (16, 60, SHUT_IN)]),
     ("motor_run_time", "short hold at the start", [(0, 15, {**SHUT_IN, "car_status": 1}), (16, 60, RIDE)]),
+    ("landing_position_lost", "levels for long", [(0, 9, RIDE), (10, 19, CREEPING), (20, 30, PARKED)]),
+    ("landing_position_lost", "re-levels", [(0, 9, PARKED), (10, 13, CREEPING), (14, 30, PARKED)]),
     ("landing_position_lost", "on its battery", [(0, 60, {**CREEPING, "main_power": 0})]),
     ("restart_prevented", "tries to close", again(30, (0, 59, DOOR_OPEN), (60, 61, {**DOOR_OPEN, **CLOSING}))),
     ("overtravel_top", "between two landings", [*TOP, (20, 60, {**BEYOND, "car_height": 28.0})]),
@@ -121,6 +123,7 @@ SILENT: list[tuple[str, str, list[Step]]] = [
     ("overtravel_bottom", "in the door zone", [(0, 60, {**SHUT_IN, "car_height": -0.1})]),
     ("door_open_running", "levels with opening door", [(0, 60, {**RIDE, **OPEN, "car_speed": 0.7})]),
     ("repeated_reversals", "shuts each time", again(30, *CYCLE)),
+    ("repeated_reversals", "a curtain that is dirty and lets go", again(12, *TRY, *after(7, *TRY), (14, 16, SHUT_IN))),
     ("door_held", "fire drill", [(0, 300, {**DOOR_OPEN, "service_mode": 3})]),
     ("brake_roll_back", "clean starts", again(8, *CLEAN_START)),
     ("brake_roll_back", "speed offset", again(8, *[(a, b, {**v, "car_speed": float(str(v["car_speed"])) - 0.1})

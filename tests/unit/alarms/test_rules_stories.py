@@ -181,12 +181,23 @@ def test_safety_chain_open_running_stays_silent(story: list[Step]) -> None:
 # --------------------------------------------------------------------------------- door closing fault
 
 
+def tries(times: int, *, every: int = 8, inside: Values = NOBODY, first: int = 10) -> list[Step]:
+    """Let a door close for two seconds and stand open for the rest, so many times."""
+    steps: list[Step] = []
+    for at in range(first, first + times * every, every):
+        steps += [(at, at + 1, {**DOOR_OPEN, **CLOSING, **inside}), (at + 2, at + every - 1, {**DOOR_OPEN, **inside})]
+    return steps
+
+
 def test_door_closing_fault_fires_for_a_door_that_tries_again_and_again() -> None:
     """Rubbish in the sill: the door closes, meets it, opens, waits and tries again; then the sill is cleared."""
-    tries: list[Step] = []
-    for at in range(10, 70, 8):
-        tries += [(at, at + 1, {**DOOR_OPEN, **CLOSING}), (at + 2, at + 7, DOOR_OPEN)]
-    assert play("door_closing_fault", (0, 9, DOOR_OPEN), *tries, (74, 90, SHUT_IN)) == ["raised 58", "returned 78"]
+    story = [(0, 9, DOOR_OPEN), *tries(8), (74, 90, SHUT_IN)]
+    assert play("door_closing_fault", *story) == ["raised 58", "returned 78"]
+
+
+def test_door_closing_fault_fires_although_somebody_stays_inside() -> None:
+    """Nobody gets in at each of a dozen openings."""
+    assert play("door_closing_fault", *tries(16, inside=SOMEONE)) == ["raised 130"]
 
 
 def test_door_closing_fault_fires_for_a_door_that_pushes_and_stays() -> None:
@@ -230,6 +241,7 @@ def test_door_closing_fault_fires_for_a_door_that_pushes_and_stays() -> None:
             id="people keep stepping into the light curtain",
         ),
         pytest.param([(0, 44, {**DOOR_OPEN, **CLOSING}), (45, 60, SHUT_IN)], id="a slow door with nudging"),
+        pytest.param([*tries(7, every=11, inside=SOMEONE), (87, 99, RIDE)], id="a crowd gets in two by two"),
         pytest.param([(0, 300, {**SHUT_IN, "door_state": 1})], id="operator's state stale, contact closed"),
         pytest.param([(0, 300, {**DOOR_OPEN, **CLOSING, "main_power": 0})], id="power cut with the door half closed"),
     ],
