@@ -10,11 +10,22 @@ from __future__ import annotations
 from typing import Final
 
 from alarms.memory import Remembered, Tally
-from alarms.motion import SPEED_KNOWN_FROM, moving, shared, speed, standing
+from alarms.motion import MOVING_SPEED_MIN, SPEED_KNOWN_FROM, moving, shared, speed, standing
 from alarms.readings import Readings
 from alarms.rule import ATTENDED
 from lift.batch import Mask
-from lift.signals import CAR_STATUS, DOOR_CLOSED, DOOR_STATE, DOOR_ZONE, LOAD, PASSENGER, DoorState
+from lift.signals import (
+    CAR_DIRECTION,
+    CAR_SPEED,
+    CAR_STATUS,
+    DOOR_CLOSED,
+    DOOR_STATE,
+    DOOR_ZONE,
+    LOAD,
+    PASSENGER,
+    Direction,
+    DoorState,
+)
 
 # Below any passenger: less than 1 % of rated load is less than 10 kg in most cars.
 EMPTY_LOAD_MAX: Final = 0.01
@@ -22,7 +33,7 @@ EMPTY_LOAD_MAX: Final = 0.01
 SOMEONE_LOAD_MIN: Final = 0.03
 
 _JUMPS_MAX: Final = 4.0
-_TRIPS_SAME_MAX: Final = 40.0
+_TURNS_SAME_MAX: Final = 20.0
 _DENIALS_MAX: Final = 8.0
 _CONTRADICTIONS_MAX: Final = 3.0
 _TRIPS_IN_ZONE_MAX: Final = 6.0
@@ -117,15 +128,36 @@ PRESENCE_JUMPS: Final = Tally(
     forgets_s=300.0,
     most=8.0,
 )
-TRIPS_OCCUPIED: Final = Tally(
-    "trips_occupied",
-    # A mechanic rides to and fro for an hour.
-    counts=lambda now: moving(now) & now.shows(PASSENGER, 1) & ~now.in_mode(ATTENDED),
+
+
+def _upwards(now: Readings) -> Mask:
+    return now.shows(CAR_DIRECTION, Direction.UP) | (now[CAR_SPEED] >= MOVING_SPEED_MIN)
+
+
+def _downwards(now: Readings) -> Mask:
+    return now.shows(CAR_DIRECTION, Direction.DOWN) | (now[CAR_SPEED] <= -MOVING_SPEED_MIN)
+
+
+# From one stop to the next a busy car is never empty; where it turns, everybody is out sooner or later.
+ON_THE_WAY_UP: Final = Remembered(
+    "on_the_way_up", begins=lambda now: moving(now) & _upwards(now), ends=lambda now: moving(now) & _downwards(now)
+)
+TURNS_OCCUPIED: Final = Tally(
+    "turns_occupied",
+    # A mechanic rides to and fro for an hour; and a load cell that says so too is right.
+    counts=lambda now: (
+        now.remembers(ON_THE_WAY_UP)
+        & now.shows(PASSENGER, 1)
+        & ~(now[LOAD] > SOMEONE_LOAD_MIN)
+        & ~now.in_mode(ATTENDED)
+    ),
     resets=lambda now: now.shows(PASSENGER, 0),
 )
-TRIPS_EMPTY: Final = Tally(
-    "trips_empty",
-    counts=lambda now: moving(now) & now.shows(PASSENGER, 0) & ~now.in_mode(ATTENDED),
+TURNS_EMPTY: Final = Tally(
+    "turns_empty",
+    counts=lambda now: (
+        now.remembers(ON_THE_WAY_UP) & now.shows(PASSENGER, 0) & ~(now[LOAD] < EMPTY_LOAD_MAX) & ~now.in_mode(ATTENDED)
+    ),
     resets=lambda now: now.shows(PASSENGER, 1),
 )
 
@@ -136,7 +168,8 @@ def presence_flickers(now: Readings) -> Mask:
     return now.tally(PRESENCE_JUMPS) >= _JUMPS_MAX
 
 
-# What the load cell denies again and again; the tally of whichever sensor changes starts anew.
+# What one sensor says of a trip and the other denies, again and again. The tally of whichever sensor changes starts
+# anew, so where one is fuller than the other, the sensor that has changed since is alive and the other one is stuck.
 def _nothing_in_it(now: Readings) -> Mask:
     """Presence says that somebody rides, and the load cell that nobody does."""
     denied: Mask = moving(now) & now.shows(PASSENGER, 1) & (now[LOAD] < EMPTY_LOAD_MAX)
@@ -165,10 +198,14 @@ LOAD_DENIED: Final = Tally(
 
 @shared
 def presence_stuck(now: Readings) -> Mask:
-    """Presence has not changed for many trips, or the load cell has denied it on several."""
-    same = (now.tally(TRIPS_OCCUPIED) >= _TRIPS_SAME_MAX) | (now.tally(TRIPS_EMPTY) >= _TRIPS_SAME_MAX)
-    denied = (now.tally(PRESENCE_DENIED) >= _DENIALS_MAX) | (now.tally(ABSENCE_DENIED) >= _DENIALS_MAX)
-    return same | denied
+    """Presence is the same every time the car turns, or a load cell that is alive has denied it on several trips."""
+    same = (now.tally(TURNS_OCCUPIED) >= _TURNS_SAME_MAX) | (now.tally(TURNS_EMPTY) >= _TURNS_SAME_MAX)
+    return same | _stuck(now, PRESENCE_DENIED, NO_LOAD_DENIED) | _stuck(now, ABSENCE_DENIED, LOAD_DENIED)
+
+
+def _stuck(now: Readings, mine: Tally, other: Tally) -> Mask:
+    denied = now.tally(mine)
+    return (denied >= _DENIALS_MAX) & (denied > now.tally(other))
 
 
 @shared
@@ -180,7 +217,7 @@ def presence_wrong(now: Readings) -> Mask:
 @shared
 def load_wrong(now: Readings) -> Mask:
     """The load cell has no vote: it shows the same while people come and go."""
-    return (now.tally(NO_LOAD_DENIED) >= _DENIALS_MAX) | (now.tally(LOAD_DENIED) >= _DENIALS_MAX)
+    return _stuck(now, NO_LOAD_DENIED, PRESENCE_DENIED) | _stuck(now, LOAD_DENIED, ABSENCE_DENIED)
 
 
 # -------------------------------------------------------------------------------------------- speed

@@ -24,6 +24,7 @@ PARKED = {**SHUT_IN, **NOBODY}
 FULL = {"load": 0.3}
 ABOVE = {**NORMAL, **BETWEEN, **SHUT, **NOBODY}
 RUN_UP = {**RIDE, "car_direction": 1}
+RUN_DOWN = {**RIDE, "car_direction": 2, "car_speed": -1.6}
 CREEPING = {**RIDE, "car_speed": -0.3}
 RELEVELS = {**DOOR_OPEN, "car_speed": 0.03, "car_status": 1}
 
@@ -48,6 +49,7 @@ VISIT: list[Step] = [(0, 5, PARKED), (6, 9, DOOR_OPEN), (10, 12, SHUT_IN), (13, 
 CYCLE: list[Step] = [(0, 3, DOOR_OPEN), (4, 5, {**DOOR_OPEN, **CLOSING}), (6, 8, SHUT_IN), (9, 20, RIDE)]
 CLOSED_STUCK: list[Step] = [(a, b, {**values, "door_closed": 1}) for a, b, values in CYCLE]
 WEIGHED: list[Step] = [(a + 21, b + 21, {**values, **FULL}) for a, b, values in CYCLE]
+WEIGHS_NOTHING: list[Step] = [(a, b, {**values, "load": 0.0}) for a, b, values in CYCLE]
 # A terminal that knows of speed and door and of nothing else.
 POOR: list[Step] = [(0, 3, {"door_closed": 0, "car_speed": 0.0}), (4, 9, {"door_closed": 1, "car_speed": 1.6})]
 SAG: list[Step] = [(0, 3, SHUT_IN), (4, 4, {**RIDE, "car_speed": -0.08}), (5, 15, RIDE)]
@@ -94,8 +96,10 @@ FIRES: list[tuple[str, list[Step], list[str]]] = [
     ("sensor_wrong_door_closed", again(4, *[(a, b, {**v, "door_closed": 1}) for a, b, v in CYCLE]), ["raised 42"]),
     ("sensor_wrong_door_state", again(4, *[(a, b, {**v, "door_state": 4}) for a, b, v in CYCLE]), ["raised 48"]),
     ("sensor_wrong_door_zone", again(4, *[(a, b, {**v, "door_zone": 0}) for a, b, v in CYCLE]), ["raised 42"]),
-    ("sensor_wrong_presence_stuck", again(9, *[(a, b, {**v, "load": 0.0}) for a, b, v in CYCLE]), ["raised 156"]),
-    ("sensor_wrong_load", again(9, *[(a, b, {**v, **NOBODY, **FULL}) for a, b, v in CYCLE]), ["raised 156"]),
+    ("sensor_wrong_presence_stuck", again(9, *WEIGHS_NOTHING, *WEIGHED), ["raised 303"]),
+    ("sensor_wrong_presence_stuck", again(21, (0, 5, SHUT_IN), (6, 9, RUN_UP), (10, 15, SHUT_IN), (16, 19, RUN_DOWN)),
+     ["raised 386"]),
+    ("sensor_wrong_load", again(9, *[(a, b, {**v, **NOBODY, **FULL}) for a, b, v in CYCLE], *WEIGHED), ["raised 303"]),
     ("sensor_wrong_presence_flickers", again(5, (0, 1, PARKED), (2, 2, SHUT_IN)), ["raised 14"]),
     ("sensor_wrong_speed", [(0, 70, {**SHUT_IN, "car_speed": 0.04})], ["raised 60"]),
 ]  # fmt: skip
@@ -145,6 +149,12 @@ SILENT: list[tuple[str, str, list[Step]]] = [
     ("sensor_wrong_door_state", "the other is stuck", again(6, *CLOSED_STUCK)),
     ("sensor_wrong_door_zone", "sound", again(9, *CYCLE)),
     ("sensor_wrong_presence_stuck", "a busy lift", again(20, *CYCLE)),
+    ("sensor_wrong_presence_stuck", "a busy lift that turns seldom", again(3, *again(20, (0, 5, SHUT_IN), (
+        6, 9, RUN_UP)), *after(200, *again(20, (0, 5, SHUT_IN), (6, 9, RUN_DOWN))))),
+    ("sensor_wrong_presence_stuck", "the load cell says so too", [
+        (a, b, {**v, **FULL}) for a, b, v in again(30, (0, 5, SHUT_IN), (6, 9, RUN_UP), (10, 19, RUN_DOWN))]),
+    ("sensor_wrong_presence_stuck", "the load cell is stuck", again(9, *WEIGHS_NOTHING, *[
+        (a + 21, b + 21, {**v, **NOBODY, "load": 0.0}) for a, b, v in CYCLE])),
     ("sensor_wrong_presence_stuck", "no such sensor", again(60, *POOR)),
     ("sensor_wrong_door_zone", "no such sensor", again(20, *POOR)),
     ("sensor_wrong_load", "presence is stuck", again(6, *CYCLE, *WEIGHED)),
