@@ -217,14 +217,14 @@ def text(score: Score, plan: Plan) -> str:
         "false alarms per 10,000 lift-days: "
         + ", ".join(f"{p.name.lower()} {score.per_10k(score.false_priorities[p.name.lower()]):.3f}" for p in Priority),
         "",
-        f"{'truth':30}{'true':>8}{'brief':>7}{'found':>8}{'missed':>8}{'recall':>9}{'median s':>10}{'p95 s':>9}",
+        f"{'truth':30}    true  brief  hidden   found  missed   recall  median s    p95 s",
     ]
     for name, kind in sorted(score.kinds.items()):
         due = kind.found + kind.missed
         recall = f"{100 * kind.found / due:.2f} %" if due else "-"
         median, p95 = percentile(kind.delays, 50), percentile(kind.delays, 95)
         lines.append(
-            f"{name:30}{kind.true:8,}{kind.brief:7,}{kind.found:8,}{kind.missed:8,}{recall:>9}"
+            f"{name:30}{kind.true:8,}{kind.brief:7,}{kind.hidden:8,}{kind.found:8,}{kind.missed:8,}{recall:>9}"
             f"{'-' if median is None else median:>10}{'-' if p95 is None else p95:>9}"
         )
     lines += [
@@ -274,6 +274,7 @@ def _kind(kind: KindScore) -> dict[str, Any]:
     return {
         "true": kind.true,
         "brief": kind.brief,
+        "hidden": kind.hidden,
         "found": kind.found,
         "missed": kind.missed,
         "some_emergency": kind.ticket,

@@ -11,6 +11,7 @@ How an alarm and a record of truth are brought together:
 - An alarm that belongs to no record of a kind its rule finds or is true in is false. Nothing else excuses it.
 - A record is due when it could be observed for as long as the slowest rule that finds it waits (`DUE_S`); shorter
   ones are `brief`: nobody promised them. What could not be observed before the run ended is brief as well.
+- A record of which the truth says that nothing the lift's terminal reports ever shows it is `hidden`, and counted.
 - One origin with many records (a power cut, an entrapment, a press of the button) is judged record by record.
 - The delay is from `observable_at` until the alarm came out of the engine, the way of the readings included.
 """
@@ -193,6 +194,7 @@ class KindScore:
 
     true: int = 0
     brief: int = 0
+    hidden: int = 0
     found: int = 0
     missed: int = 0
     ticket: int = 0
@@ -230,6 +232,7 @@ class Score:
             mine = self.kinds[name]
             mine.true += kind.true
             mine.brief += kind.brief
+            mine.hidden += kind.hidden
             mine.found += kind.found
             mine.missed += kind.missed
             mine.ticket += kind.ticket
@@ -354,13 +357,16 @@ def _judge_truth(
 ) -> None:
     began, ended = run
     # Wear that has gone on for weeks can be seen from the first second on.
-    observable = max(truth.observable_at, began)
+    observable = max(truth.onset if truth.observable_at is None else truth.observable_at, began)
     kind = score.kinds[truth.kind]
     kind.true += 1
     kind.ticket += id(truth) in tickets
     if found_by:
         kind.found += 1
         kind.delays.append((min(alarm.out for alarm in found_by) - observable) / SECOND_US)
+        return
+    if truth.observable_at is None:
+        kind.hidden += 1
         return
     end = ended if truth.end is None else min(truth.end, ended)
     if end - observable < DUE_S.get(truth.kind, _DUE_S) * SECOND_US:

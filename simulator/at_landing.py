@@ -26,7 +26,9 @@ def shut_in(hands: Hands, fault: Fault, begun: float) -> None:
     people = int(state.people[slot])
     hands.hold(fault)
     if fault.planned.kind is Kind.DOOR_OPENING_FAULT:
-        hands.ledger.note(fault, Kind.DOOR_OPENING_FAULT, arrived, begun, people)
+        # A car that cannot open looks like one that need not, unless somebody is inside or the controller says so.
+        seen = begun if people or hands.plant.code_level[slot] else None
+        hands.ledger.note(fault, Kind.DOOR_OPENING_FAULT, arrived, seen, people)
         hands.show(slot, Code.DOOR_OPENING_FAULT)
     under_way.stand(hands, fault, begun, people)
 

@@ -74,8 +74,8 @@ class Ledger:
         """Give a moment in µs since 1970 UTC."""
         return self._stamp(slot, at)
 
-    def note(self, fault: Fault, kind: Kind, onset: float, observable: float, people: int) -> None:
-        """Open a record: when it began and when it could first be seen, in s."""
+    def note(self, fault: Fault, kind: Kind, onset: float, observable: float | None, people: int) -> None:
+        """Open a record: when it began and when it could first be seen, in s, None where no signal shows it."""
         planned = fault.planned
         code = CODE.get(kind)
         record = Truth(
@@ -86,7 +86,7 @@ class Ledger:
             cause=planned.cause,
             near_miss=kind in NEAR_MISSES,
             onset=self._stamp(planned.slot, onset),
-            observable_at=self._stamp(planned.slot, observable),
+            observable_at=None if observable is None else self._stamp(planned.slot, observable),
             end=None,
             people=people,
             trapped_s=0.0,

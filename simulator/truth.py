@@ -117,11 +117,12 @@ CODE: Final[dict[Kind, Code]] = {
 class Truth:
     """One thing that happened to one lift, or to one gateway (then `lift` is its name).
 
-    Records that share `event` have one origin: a door lock that opens under way is a SAFETY_CHAIN_OPEN, and
-    with people in the car an entrapment too. `cause` is the bulletins' cause, "class/detail". Times are µs since
-    1970 UTC: `onset` is when it began, `observable_at` when a perfect observer of the true signals could first
-    tell it from normal service, `end` when it was over (None: it still is). `people` were trapped, or for other
-    kinds were in the car at the onset; `trapped_s` says how long.
+    Records that share `event` have one origin: a door lock that opens under way is a SAFETY_CHAIN_OPEN, and with
+    people in the car an entrapment too. `cause` is the bulletins' cause, "class/detail". Times are µs since 1970
+    UTC: `onset` is when it began, `observable_at` when a perfect observer of the true values of what the lift's
+    terminal reports could first tell it from normal service (None: nothing that it reports ever shows it), `end`
+    when it was over (None: it still is). `people` were trapped, or for other kinds were in the car at the onset;
+    `trapped_s` says how long.
     """
 
     event: int
@@ -131,7 +132,7 @@ class Truth:
     cause: str
     near_miss: bool
     onset: int
-    observable_at: int
+    observable_at: int | None
     end: int | None
     people: int
     trapped_s: float

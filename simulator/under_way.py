@@ -91,7 +91,8 @@ def halt(hands: Hands, fault: Fault, now: float, begun: float) -> None:
         hands.state.chain[slot] = False
         hands.show(slot, Code.SAFETY_CHAIN_OPEN)
     if kind is Kind.SAFETY_CHAIN_OPEN:
-        hands.ledger.note(fault, kind, now, now, people)
+        # A terminal that is not connected to the controller sees the standstill, which has a record of its own.
+        hands.ledger.note(fault, kind, now, None if hands.plant.retrofit[slot] else now, people)
     stand(hands, fault, now, people)
 
 

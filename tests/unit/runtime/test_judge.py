@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lift.alarm import Priority
@@ -127,6 +129,15 @@ def test_only_what_could_be_seen_long_enough_is_missed(record: Truth, brief: int
     """Brief records are counted apart, and found ones are found however brief."""
     score = judged([], [record])
     assert (score.kinds[record.kind].brief, score.kinds[record.kind].missed) == (brief, 1 - brief)
+
+
+def test_what_no_signal_shows_is_counted_and_not_missed() -> None:
+    """Only where the truth says so; whoever finds it all the same has found it."""
+    hidden = replace(truth(Kind.SAFETY_CHAIN_OPEN, 1_000, 2_000), observable_at=None)
+    score = judged([], [hidden]).kinds[hidden.kind]
+    assert (score.true, score.hidden, score.brief, score.missed) == (1, 1, 0, 0)
+    told = judged([alarm("safety_chain_open_running", 1_004)], [hidden]).kinds[hidden.kind]
+    assert (told.found, told.hidden, told.delays) == (1, 0, [4.0])
 
 
 def test_trouble_of_a_gateway_belongs_to_its_lifts() -> None:

@@ -68,12 +68,35 @@ def test_everything_happens_is_recorded_and_ends(kind: Kind) -> None:
     assert record.code == (int(CODE[kind]) if kind in CODE else None)
     assert record.near_miss == (kind in NEAR_MISSES)
     assert record.end is not None
+    assert record.observable_at is not None
     assert EVENING + 30_000_000 <= record.onset <= record.observable_at <= record.end
     served = simulation.state.served[SLOT]
     for _ in range(900):
         simulation.live()
     assert simulation.state.served[SLOT] > served
     assert int(simulation.state.codes[SLOT]) == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "loaded", "seen"),
+    [
+        (Kind.SAFETY_CHAIN_OPEN, True, False),
+        (Kind.DOOR_OPENING_FAULT, False, False),
+        (Kind.DOOR_OPENING_FAULT, True, True),
+    ],
+)
+def test_what_a_retrofit_terminal_cannot_see_is_on_record_as_such(kind: Kind, *, loaded: bool, seen: bool) -> None:
+    """It sees neither the safety chain nor that an empty car wants to open; that somebody is shut in it does see."""
+    blind = replace(
+        UNGROUPED, retrofit=np.ones_like(PLANT.retrofit), code_level=np.zeros_like(PLANT.code_level)
+    )  # fmt: skip
+    simulation = Simulation(replace(WHOLE, plant=blind), seed=12, start=EVENING, fault_rate=0.0)
+    simulation.faults.prepare(Planned(at=30.0, slot=SLOT, kind=kind, cause="test", loaded=loaded, lasts_s=100.0))
+    found: list[Truth] = []
+    while not found:
+        simulation.live()
+        found = [record for record in simulation.standing_truth() if record.kind is kind]
+    assert [record.observable_at is not None for record in found] == [seen]
 
 
 def test_trapped_between_landings_looks_like_it() -> None:
