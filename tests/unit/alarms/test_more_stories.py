@@ -1,9 +1,14 @@
-"""Stories of the rules beside the emergencies: each fires, and stays silent at its nearest near miss."""
+"""For every rule a story in which it fires, and its nearest near miss; the emergencies have more in their own file."""
 
 from __future__ import annotations
 
 import pytest
 
+from alarms import rules
+from alarms.rules.controller_reported import ALSO, PRIORITIES
+from alarms.rules.mode_changed import MODES
+from lift.codes import Code, label
+from lift.signals import ServiceMode
 from tests.unit.alarms.test_rules_stories import (
     AT_LANDING,
     BETWEEN,
@@ -17,6 +22,7 @@ from tests.unit.alarms.test_rules_stories import (
     SHUT_IN,
     SOMEONE,
     STILL,
+    tries,
 )
 from tests.unit.alarms.timeline import Step, Values, play
 
@@ -67,6 +73,8 @@ FIRST_UP: list[Step] = [
     (10, 19, {**RUN_UP, "car_position": 6, "car_height": 15.0}),
     (20, 20, {**RUN_UP, "car_position": 12, "car_height": 32.9, "door_zone": 1, "car_speed": 0.3}),
 ]
+STUCK = {**NORMAL, **BETWEEN, **SHUT, **SOMEONE}
+SAGS: list[Step] = [(0, 9, DOOR_OPEN), (10, 10, {**DOOR_OPEN, "car_speed": -0.4, "car_status": 0})]
 
 FIRES: list[tuple[str, list[Step], list[str]]] = [
     ("door_opening_fault", ARRIVED, ["raised 25"]),
@@ -102,6 +110,23 @@ FIRES: list[tuple[str, list[Step], list[str]]] = [
     ("sensor_wrong_load", again(9, *[(a, b, {**v, **NOBODY, **FULL}) for a, b, v in CYCLE], *WEIGHED), ["raised 303"]),
     ("sensor_wrong_presence_flickers", again(5, (0, 1, PARKED), (2, 2, SHUT_IN)), ["raised 14"]),
     ("sensor_wrong_speed", [(0, 70, {**SHUT_IN, "car_speed": 0.04})], ["raised 60"]),
+]  # fmt: skip
+
+FIRES += [
+    ("alarm_button", [(0, 9, {**STUCK, "alarm_button": 1})], ["raised 5"]),
+    ("contact_lost", [(0, 9, PARKED), (300, 300, PARKED)], ["raised 189", "returned 300"]),
+    ("door_closing_fault", tries(8), ["raised 58"]),
+    ("entrapment_at_landing", [(0, 9, RIDE), (10, 150, SHUT_IN)], ["raised 100"]),
+    ("entrapment_between_landings", [(0, 9, RIDE), (10, 60, STUCK)], ["raised 40"]),
+    ("main_power_lost", [(0, 20, known(main_power=0))], ["raised 5"]),
+    ("overspeed", [(0, 9, {**RIDE, "car_speed": 1.6 * 1.2})], ["raised 5"]),
+    ("safety_chain_open_running", [(0, 9, RIDE), (10, 20, {**STUCK, "safety_chain": 0})], ["raised 12"]),
+    ("stopped_outside_door_zone", [(0, 50, ABOVE)], ["raised 45"]),
+    ("unintended_car_movement", [*SAGS, (11, 30, {**DOOR_OPEN, **BETWEEN})], ["raised 13"]),
+    *((f"controller_reported_{label(code)}", [(0.0, 9.0, known(message_codes=[code]))], ["raised 5"])
+      for code in PRIORITIES),
+    *((f"mode_changed_{label(code)}", [(0.0, 9.0, known(message_codes=[code]))], ["raised 5"])
+      for code in MODES if code not in {Code.BACK_TO_AUTOMATIC, Code.FIRE_RETURN}),
 ]  # fmt: skip
 
 SILENT: list[tuple[str, str, list[Step]]] = [
@@ -161,6 +186,32 @@ SILENT: list[tuple[str, str, list[Step]]] = [
     ("sensor_wrong_presence_flickers", "people come and go", again(9, *VISIT)),
     ("sensor_wrong_speed", "stands still", [(0, 90, {**SHUT_IN, **STILL, **AT_LANDING})]),
 ]  # fmt: skip
+
+SILENT += [
+    ("alarm_button", "pressed at an open door", [(0, 30, {**DOOR_OPEN, "alarm_button": 1}), (31, 60, SHUT_IN)]),
+    ("contact_lost", "an idle terminal", [(at, at, PARKED) for at in range(0, 900, 150)]),
+    ("door_closing_fault", "a removal van", again(9, (0, 1, {**DOOR_OPEN, **CLOSING}), (2, 39, DOOR_OPEN))),
+    ("entrapment_at_landing", "parked empty", [(0, 9, RIDE), (10, 600, PARKED)]),
+    ("entrapment_between_landings", "stuck but empty", [(0, 9, RIDE), (10, 600, ABOVE)]),
+    ("main_power_lost", "a dip", [(0, 4, known(main_power=0)), (5, 60, PARKED)]),
+    ("overspeed", "a little fast", [(0, 60, {**RIDE, "car_speed": 1.6 * 1.14})]),
+    ("safety_chain_open_running", "opens at a landing", [(0, 9, RIDE), (10, 60, DOOR_OPEN)]),
+    ("stopped_outside_door_zone", "goes on by itself", [(0, 40, STUCK), (41, 60, RIDE), (61, 99, SHUT_IN)]),
+    ("unintended_car_movement", "re-levels", [*SAGS, (11, 90, DOOR_OPEN)]),
+    # The code next to it, and one that the controller drops within its confirmation window.
+    *((f"controller_reported_{label(code)}", "another code, and its own for a moment", [
+        (0.0, 20.0, known(message_codes=[other for other in PRIORITIES if other is not code])),
+        (21.0, 25.0, known(message_codes=[ALSO.get(code, code)])), (26.0, 60.0, PARKED)]) for code in PRIORITIES),
+    # A key that is turned there and back; every other mode.
+    *((f"mode_changed_{label(code)}", "another mode, and its own for a moment", [
+        *((20.0 * mode, 20.0 * mode + 19, known(service_mode=int(mode))) for mode in ServiceMode if mode is not own),
+        (200.0, 204.0, known(message_codes=[code])), (205.0, 260.0, PARKED)]) for code, (own, _) in MODES.items()),
+]  # fmt: skip
+
+
+def test_every_rule_has_a_story_and_a_near_miss() -> None:
+    """A rule that is never seen to ring, or never seen to hold its tongue, is not a rule yet."""
+    assert {rule for rule, _, _ in FIRES} == {rule for rule, _, _ in SILENT} == set(rules.load())
 
 
 @pytest.mark.parametrize(
