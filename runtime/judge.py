@@ -107,6 +107,7 @@ MEANINGS: Final[dict[str, Meaning]] = {
     "contact_lost": _means(K.LATE_DELIVERY, also=(K.CLOCK_JUMP, K.CLOCK_SKEW, K.GATEWAY_RESTART)),
     "door_closing_fault": _means(K.DOOR_CLOSING_FAULT),
     "door_held": _means(K.DOOR_HELD, K.LONG_STOP, also=(K.RESTART_PREVENTED, K.DOOR_CLOSING_FAULT)),
+    "door_held_long": _means(also=(K.DOOR_HELD, K.LONG_STOP, K.DOOR_CLOSING_FAULT)),
     "door_open_running": _means(K.UNINTENDED_MOVEMENT),
     "door_opening_fault": _means(K.DOOR_OPENING_FAULT, also=(K.ENTRAPMENT_AT_LANDING,)),
     "entrapment_at_landing": _means(*ENTRAPMENTS),

@@ -7,10 +7,12 @@ Clears: the door opens, the car goes, or it is seen empty.
 from __future__ import annotations
 
 from alarms.features import OPENED_HERE, door_shut, in_door_zone, mains_lost, occupied, standing, weighs_nothing
+from alarms.health import presence_wrong
 from alarms.readings import Readings
 from alarms.rule import ATTENDED, Rule
 from lift.alarm import Priority
 from lift.batch import Mask
+from lift.signals import PASSENGER
 
 
 class OccupiedParkedCar(Rule):
@@ -24,4 +26,6 @@ class OccupiedParkedCar(Rule):
     def holds(self, now: Readings) -> Mask:
         """The door is known to have opened here since the car came."""
         parked = standing(now) & in_door_zone(now) & door_shut(now) & now.remembers(OPENED_HERE)
-        return parked & occupied(now) & ~weighs_nothing(now) & ~mains_lost(now)
+        # Of a presence sensor and a load cell that contradict each other one is stuck, and that is told by itself.
+        seen_empty = now.shows(PASSENGER, 0) & ~presence_wrong(now)
+        return parked & occupied(now) & ~weighs_nothing(now) & ~seen_empty & ~mains_lost(now)
