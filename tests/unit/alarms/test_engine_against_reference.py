@@ -32,7 +32,7 @@ Told: TypeAlias = tuple[str, str, int, int, float]
 CALLED = Remembered("called", begins=lambda now: now.shows(ALARM_BUTTON, 1), ends=lambda now: now.shows(DOOR_ZONE, 1))
 
 
-ENTRIES = Tally("entries", counts=lambda now: now.shows(PASSENGER, 1), forgets_s=4.0, most=3.0)
+ENTRIES = Tally("entries", counts=lambda now: now.shows(PASSENGER, 1), forgets_s=8.0, most=2.0)
 CALLS = Tally(
     "calls",
     counts=lambda now: now.remembers(CALLED) & now.shows(PASSENGER, 1),
@@ -89,15 +89,25 @@ class Called(Rule):
         return now.shows(PASSENGER, 1)
 
 
-class Busy(Rule):
-    """A tally that leaks and is bounded, one that is reset and rests on a fact, and the greatest height."""
+class Entered(Rule):
+    """A tally that leaks and is bounded; it leaks while nothing is counted, too."""
 
     priority, on_delay_s = Priority.LOW, 0.0
 
     def holds(self, now: Readings) -> Mask:
-        """Often entered, or often called, or seldom as high."""
+        """Twice within four seconds, of late."""
+        return now.tally(ENTRIES) >= 1.5
+
+
+class Busy(Rule):
+    """A tally that is reset and rests on a fact, and the greatest height."""
+
+    priority, on_delay_s = Priority.LOW, 0.0
+
+    def holds(self, now: Readings) -> Mask:
+        """Often called, or seldom as high."""
         high: Mask = (now.highest(SUMMIT) >= 9) & (now[CAR_HEIGHT] < 1)
-        return (now.tally(ENTRIES) >= 2) | (now.tally(CALLS) >= 2) | high
+        return (now.tally(CALLS) >= 2) | high
 
 
 class Suspected(Rule):
@@ -129,6 +139,7 @@ RULES: dict[str, Rule] = {
     "fast": Fast(),
     "reported": Reported(),
     "called": Called(),
+    "entered": Entered(),
     "busy": Busy(),
     "suspected": Suspected(),
     "silent": Silent(),
@@ -211,7 +222,7 @@ def slow_rules() -> list[SlowRule]:
 
     def busy(known: Row) -> bool:
         high = known.get("summit", 0) >= 9 and known.get("car_height", 1) < 1
-        return bool(known.get("entries", 0) >= 2 or known.get("calls", 0) >= 2 or high)
+        return bool(known.get("calls", 0) >= 2 or high)
 
     def signs(known: Row) -> list[float]:
         return [
@@ -228,6 +239,7 @@ def slow_rules() -> list[SlowRule]:
         SlowRule("fast", 3 * US // 2, 0, fast, slow, latching=True),
         SlowRule("reported", 0, 0, *simple(lambda known: 7 in known.get("message_codes", []))),
         SlowRule("called", 4 * US, US, *simple(lambda known: bool(known.get("called"))), bridged=3 * US),
+        SlowRule("entered", 0, 0, *simple(lambda known: known.get("entries", 0) >= 1.5)),
         SlowRule("busy", 0, 0, *simple(busy)),
         SlowRule("suspected", 2 * US, 0, *simple(lambda known: known.get("passenger") == 1), signs=signs),
     ]
@@ -278,8 +290,8 @@ class SlowLift:
         """Keep the tallies and the summit."""
         known = self.known
         inside, was_inside = known.get("passenger") == 1, before.get("passenger") == 1
-        left = max(0.0, before.get("entries", 0.0) - since_s / 4.0)
-        known["entries"] = min(3.0, left + 1.0) if inside and not was_inside else left
+        left = max(0.0, before.get("entries", 0.0) - since_s / 8.0)
+        known["entries"] = min(2.0, left + 1.0) if inside and not was_inside else left
         calling, was_calling = bool(known.get("called")) and inside, bool(before.get("calling"))
         known["calls"] = before.get("calls", 0) + (calling and not was_calling)
         known["calling"] = calling
