@@ -28,6 +28,7 @@ from api.routes import (
     lifts,
     out_of_service,
     quarantine,
+    runbooks,
     session,
     tickets,
     trips,
@@ -43,7 +44,7 @@ from lift.ports import Records, Telemetry, Timepiece
 
 _RESOURCES = (
     front, session, events, lifts, trips, alarm_kpis, alarm_routes, out_of_service, incidents,
-    tickets, callouts, quarantine, gateways, health, metric_routes, catalogue,
+    tickets, callouts, quarantine, gateways, health, metric_routes, catalogue, runbooks,
 )  # fmt: skip
 
 

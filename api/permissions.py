@@ -47,6 +47,8 @@ RULES: Final[Mapping[str, Rule]] = {
     "metrics_v1": _rule("read the figures", *Role),
     "catalogue": _rule("read the catalogue", _D, _F, _C, _I, _A),
     "events": _rule("follow the events", _D, _F, _C, _I, _A),
+    "runbook_names": _rule("read the runbooks", _D, _F, _C, _I, _A),
+    "runbook": _rule("read the runbooks", _D, _F, _C, _I, _A),
     "lifts": _rule("search lifts", _D, _F, _C, _I, _A),
     "lift": _rule("look at a lift", _D, _F, _C, _I, _A),
     "lift_state": _rule("look at a lift", _D, _F, _C, _I, _A),
@@ -101,6 +103,15 @@ def check(name: str, role: Role) -> None:
     rule = RULES[name]
     if role not in rule.roles:
         raise Forbidden(f"to {rule.act} takes the role {either(rule.roles)}; you are signed in as {role}")
+
+
+def may(role: Role) -> list[str]:
+    """List the routes that a role may use, by name.
+
+    >>> may(Role.METRICS)
+    ['me', 'metrics', 'metrics_v1', 'sign_out']
+    """
+    return sorted(name for name, rule in RULES.items() if role in rule.roles)
 
 
 def either(roles: frozenset[Role]) -> str:

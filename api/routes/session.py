@@ -10,7 +10,7 @@ from pydantic import Field
 
 from api.guard import COOKIE, Guarded, SignedIn, hash_token
 from api.parts import Parts, With
-from api.permissions import Role
+from api.permissions import Role, may
 from api.shapes import Body, Moment, Shape
 from lift.errors import NotFound, NotSignedIn
 from lift.ports import User
@@ -38,12 +38,16 @@ class SessionOut(Shape):
 
 
 class Me(Shape):
-    """Who is signed in; `scope` is the firm of a firm's people and the crew of a crew's."""
+    """Who is signed in; `scope` is the firm of a firm's people and the crew of a crew's.
+
+    `may` lists the operations of this document that they may use, so that a screen offers nothing that is refused.
+    """
 
     name: Annotated[str, Field(examples=["dispatcher"])]
     display_name: Annotated[str, Field(examples=["Li Na 李娜"])]
     role: Role = Field(examples=["dispatcher"])
     scope: Annotated[str, Field(examples=[""])]
+    may: Annotated[list[str], Field(examples=[["acknowledge_alarm", "alarms"]])]
 
 
 @router.post("/session", status_code=201)
@@ -72,7 +76,7 @@ def sign_out(response: Response, parts: With, who: SignedIn) -> None:
 @router.get("/me")
 def me(who: SignedIn) -> Me:
     """Say who is signed in."""
-    return Me(name=who.name, display_name=who.display_name, role=who.role, scope=who.scope)
+    return Me(name=who.name, display_name=who.display_name, role=who.role, scope=who.scope, may=may(who.role))
 
 
 def _checked(body: SignIn, place: str, parts: Parts) -> User:

@@ -19,7 +19,10 @@ UNKNOWN = {
     "code": "999999", "key": "999999:rule:1", "ticket_id": "20200101-0001", "callout_id": "20200101-0001-1",
     "incident_key": "lift:999999:1", "number": "99", "gateway": "none",
 }  # fmt: skip
-WITH_IDS = [route for route in ROUTES if "{" in route[1] and "{quarantine_id}" not in route[1]]
+# Quarantine is not for firms at all, and runbooks are everybody's.
+WITH_IDS = [
+    route for route in ROUTES if "{" in route[1] and not {"{quarantine_id}", "{rule}"} & set(route[1].split("/"))
+]
 
 
 def theirs(world: World) -> dict[str, str]:

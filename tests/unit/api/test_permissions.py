@@ -43,6 +43,7 @@ def filled(path: str) -> str:
         "incident_key": "none",
         "number": "1",
         "gateway": "none",
+        "rule": "none",
     }.items():
         path = path.replace(f"{{{place}}}", text)
     return path.replace("{quarantine_id}", "1")
