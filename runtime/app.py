@@ -37,7 +37,7 @@ from dispatch.outbox import Outbox
 from dispatch.policy import Policy
 from ingest.pipeline import SUBSCRIPTIONS, Ingest
 from ingest.replay import ReplayResult, replay
-from lift.errors import Invalid
+from lift.errors import Invalid, Unavailable
 from lift.fleet import Fleet
 from lift.metrics import Metric, merged, metric
 from lift.ports import Records, Telemetry
@@ -88,11 +88,14 @@ def parse_roles(text: str) -> tuple[frozenset[RoleName], bool]:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What the status line shows; `oldest_waiting` is when the oldest unanswered call-out was ordered, in µs."""
+    """What the status line shows; `oldest_waiting` is when the oldest unanswered call-out was ordered, in µs.
+
+    `alarms` and `tickets` are None while the records do not answer.
+    """
 
     readings: int
-    alarms: int
-    tickets: int
+    alarms: int | None
+    tickets: int | None
     oldest_waiting: int | None
     failing: tuple[str, ...]
 
@@ -151,17 +154,15 @@ class Liftwatch:
         self._beside.append(metrics)
 
     def status(self) -> Status:
-        """Take stock for the status line."""
-        with self._records.read() as records:
-            counts = records.counts()
-            waiting = records.oldest_waiting()
-        return Status(
-            readings=0 if self.ingest is None else self.ingest.received,
-            alarms=counts.get("alarms_standing", 0),
-            tickets=counts.get("rescues", 0),
-            oldest_waiting=waiting,
-            failing=tuple(name for name, check in self._health().items() if not check.ok),
-        )
+        """Take stock for the status line; never raises because a part is down."""
+        readings = 0 if self.ingest is None else self.ingest.received
+        failing = tuple(name for name, check in self._health().items() if not check.ok)
+        try:
+            with self._records.read() as records:
+                counts, waiting = records.counts(), records.oldest_waiting()
+        except Unavailable:
+            return Status(readings, None, None, None, failing)
+        return Status(readings, counts.get("alarms_standing", 0), counts.get("rescues", 0), waiting, failing)
 
     # ------------------------------------------------------------------------------------- opening
 
@@ -308,7 +309,8 @@ class Liftwatch:
         return replay(quarantine_id, telemetry=self._telemetry, records=self._records, clock=self.clock, fleet=fleet)
 
     def _health(self) -> Mapping[str, HealthCheck]:
-        checks = {role.name: HealthCheck(role.failing is None, role.failing or "") for role in self._threads}
+        checks = {"records": self._records_health()}
+        checks |= {role.name: HealthCheck(role.failing is None, role.failing or "") for role in self._threads}
         if self.ingest is not None and self._alarm_path is not None:
             checks["broker"] = HealthCheck(self.ingest.connected, "" if self.ingest.connected else "not connected")
             checks["telemetry"] = HealthCheck(self.ingest.failing is None, self.ingest.failing or "")
@@ -318,6 +320,15 @@ class Liftwatch:
             limited = ", ".join(self.ingest.limited[:_NAMED_MAX])
             checks["gateways"] = HealthCheck(ok=True, detail=f"limited to their rate: {limited}" if limited else "")
         return checks
+
+    def _records_health(self) -> HealthCheck:
+        try:
+            with self._records.read() as records:
+                records.oldest_waiting()
+        except Unavailable:
+            # The log has the reason, which may name hosts and accounts.
+            return HealthCheck(ok=False, detail="does not answer")
+        return HealthCheck(ok=True)
 
     def _metrics(self) -> list[Metric]:
         with self._records.read() as records:

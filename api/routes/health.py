@@ -8,17 +8,26 @@ from fastapi import APIRouter, Response
 from pydantic import Field
 
 from api.guard import Guarded
-from api.parts import With
+from api.parts import HealthCheck, With
+from api.plainly import meaning
 from api.shapes import Shape
 
 router = APIRouter(prefix="/v1", tags=["platform"], route_class=Guarded)
 
 
 class PartOut(Shape):
-    """How one part is."""
+    """How one part is; `en` and `zh` say what it means for a desk when it does not work, and are empty when it does."""
 
     ok: Annotated[bool, Field(examples=[True])]
     detail: Annotated[str, Field(examples=["connected"])]
+    en: Annotated[str, Field(examples=[""])]
+    zh: Annotated[str, Field(examples=[""])]
+
+    @classmethod
+    def of(cls, name: str, check: HealthCheck) -> PartOut:
+        """Shape how a part is."""
+        en, zh = ("", "") if check.ok else meaning(name)
+        return cls(ok=check.ok, detail=check.detail, en=en, zh=zh)
 
 
 class HealthOut(Shape):
@@ -26,7 +35,7 @@ class HealthOut(Shape):
 
     status: Literal["ok", "down"] = Field(examples=["ok"])
     version: Annotated[str, Field(examples=["0.1.0"])]
-    parts: dict[str, PartOut] = Field(examples=[{"broker": {"ok": True, "detail": "connected"}}])
+    parts: dict[str, PartOut] = Field(examples=[{"broker": {"ok": True, "detail": "connected", "en": "", "zh": ""}}])
 
 
 _DOWN: Final[dict[int | str, dict[str, Any]]] = {503: {"model": HealthOut, "description": "A part is down"}}
@@ -35,7 +44,7 @@ _DOWN: Final[dict[int | str, dict[str, Any]]] = {503: {"model": HealthOut, "desc
 @router.get("/health", responses=_DOWN)
 def health(parts: With, response: Response) -> HealthOut:
     """Say whether every part works; 503, with the same body, when one does not."""
-    checks = {name: PartOut(ok=check.ok, detail=check.detail) for name, check in parts.health().items()}
+    checks = {name: PartOut.of(name, check) for name, check in parts.health().items()}
     well = all(check.ok for check in checks.values())
     response.status_code = 200 if well else 503
     return HealthOut(status="ok" if well else "down", version=parts.version, parts=checks)

@@ -10,11 +10,14 @@ from tests.unit.api.world import Client, World
 def test_health_is_open_and_says_what_is_down(world: World, nobody: Client) -> None:
     """A monitor needs no sign-in: 200 while all is well, 503 naming the part that is not."""
     assert nobody.get("/v1/health").json()["status"] == "ok"
-    world.parts_health["store"] = HealthCheck(ok=False, detail="disk full")
+    world.parts_health["telemetry"] = HealthCheck(ok=False, detail="disk full")
     answer = nobody.get("/v1/health")
     assert answer.status_code == 503
-    assert answer.json()["parts"]["store"] == {"ok": False, "detail": "disk full"}
-    assert answer.json()["parts"]["broker"]["ok"] is True
+    found = answer.json()["parts"]["telemetry"]
+    assert (found["ok"], found["detail"]) == (False, "disk full")
+    assert "cannot be stored" in found["en"]
+    assert "无法存储" in found["zh"]
+    assert answer.json()["parts"]["broker"] == {"ok": True, "detail": "connected", "en": "", "zh": ""}
 
 
 def test_figures_are_in_prometheus_format(sign_in: Callable[[str], Client]) -> None:
