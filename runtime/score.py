@@ -48,7 +48,9 @@ def series_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
     """Give each row of a series a score in [0, 1] from the rows before it: 0.5 and more is an alarm."""
-    stamps, scores = score_file(file, calibrate=calibrate)
+    stamps, scores, remarks = score_file(file, calibrate=calibrate)
+    for remark in remarks:
+        typer.echo(f"liftwatch: {remark}", err=True)
     if as_json:
         rows = [{"timestamp": stamp, "score": score} for stamp, score in zip(stamps, scores, strict=True)]
         _write(out, json.dumps(rows, ensure_ascii=False) + "\n")
@@ -81,8 +83,8 @@ class ScoredTrip:
     score: float
 
 
-def score_file(file: Path, *, calibrate: int = 0) -> tuple[list[str], list[float]]:
-    """Score a CSV file: gives its time stamps word for word, and a score each.
+def score_file(file: Path, *, calibrate: int = 0) -> tuple[list[str], list[float], tuple[str, ...]]:
+    """Score a CSV file: gives its time stamps word for word, a score each, and what could not be read.
 
     Raises Invalid.
     """
@@ -91,7 +93,7 @@ def score_file(file: Path, *, calibrate: int = 0) -> tuple[list[str], list[float
 
     table = read_table(file)
     scores = score_series(table.values, table.times if table.clock else None, clean=calibrate)
-    return table.stamps, scores.tolist()
+    return table.stamps, scores.tolist(), table.remarks
 
 
 def score_trip_files(files: Sequence[Path], *, healthy: float = 0.3) -> list[ScoredTrip]:
@@ -127,10 +129,10 @@ def read_recording(file: Path) -> tuple[Floats, Floats, bool]:
         with file.open("rb") as opened:
             first = opened.readline(65_536).decode("utf-8-sig")
         delimiter = max(",;\t", key=first.count)
-        cells = [cell.strip().strip('"').lower() for cell in first.split(delimiter)]
+        headless = all(_is_number(cell.strip().strip('"')) for cell in first.split(delimiter)[1:])
         table = arrow_csv.read_csv(
             file,
-            read_options=arrow_csv.ReadOptions(autogenerate_column_names=all(_is_number(cell) for cell in cells[1:])),
+            read_options=arrow_csv.ReadOptions(autogenerate_column_names=headless),
             parse_options=arrow_csv.ParseOptions(delimiter=delimiter),
         )
     except (OSError, UnicodeDecodeError, pa.ArrowInvalid) as error:
@@ -141,9 +143,23 @@ def read_recording(file: Path) -> tuple[Floats, Floats, bool]:
     try:
         axes = np.stack([table.column(at).cast(pa.float64()).to_numpy() for at in axes_at], axis=1)
     except pa.ArrowInvalid as error:
-        raise Invalid(str(file), f"has an axis that is no number: {error}") from error
+        raise Invalid(str(file), _first_odd(table, axes_at, headed=not headless)) from error
     time, clock = _seconds(table.column(time_at))
     return time, axes, clock
+
+
+def _first_odd(table: Any, axes: Sequence[int], *, headed: bool) -> str:  # noqa: ANN401 - Arrow has no types
+    """Name the first cell of an axis that is no number, by its line (of a file without blank lines) and column."""
+    import pyarrow as pa
+
+    rows = (
+        (row, at) for row in range(table.num_rows) for at in axes if not pa.types.is_floating(table.column(at).type)
+    )
+    for row, at in rows:
+        cell = table.column(at)[row].as_py()
+        if isinstance(cell, str) and not _is_number(cell):
+            return f"line {row + 1 + headed}, {table.column_names[at]}: {cell[:40]!r} is no number"
+    return "has an axis that is no number"
 
 
 def _columns(names: list[str]) -> tuple[int, list[int]]:

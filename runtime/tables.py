@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TextIO
@@ -40,7 +39,7 @@ _TRUTH: Final = {"true": 1.0, "false": 0.0, "on": 1.0, "off": 0.0}
 class Table:
     """A table as exported: `stamps` word for word, `times` in s (NaN = unreadable), `clock` = times are of a calendar.
 
-    `values` [rows, columns] are the columns `names`, NaN = missing.
+    `values` [rows, columns] are the columns `names`, NaN = missing. `remarks` say which cells could not be read.
     """
 
     stamps: list[str]
@@ -48,22 +47,27 @@ class Table:
     clock: bool
     names: list[str]
     values: Floats
+    remarks: tuple[str, ...] = ()
 
 
 def read_table(path: Path) -> Table:
     """Read a CSV file whose first column is the time and the others are values; raises Invalid.
 
     A column without any number is left out, and so is one that by its name holds the answer. A single column is
-    values, whose times are their rows. Comma, semicolon and tab are told apart by themselves.
+    values, whose times are their rows. Comma, semicolon and tab are told apart by themselves. A cell that is neither a
+    number nor a word for none counts as missing, and a remark names the first of its column by its line.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(_rows(file))
+            lines, rows = _rows(file)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise Invalid(str(path), f"cannot be read as CSV: {error}") from error
     if not rows:
         raise Invalid(str(path), "is empty; a header line and rows of timestamp,value are wanted")
     header, body = (rows[0], rows[1:]) if _is_header(rows[0]) else ([], rows)
+    if not body:
+        raise Invalid(str(path), f"line {lines[0]} is a header, and no row follows it")
+    lines = lines[-len(body) :]
     width = max(len(row) for row in rows)
     if width == 1:
         # Values alone: their rows are their times.
@@ -75,19 +79,37 @@ def read_table(path: Path) -> Table:
     values = values.reshape(width - 1, len(body))
     usable: NDArray[np.bool_] = np.asarray(np.isfinite(values).any(axis=1))
     usable &= np.array([name.strip().lower() not in _ANSWERS for name in header[1:]])
-    if body and not usable.any():
+    if not usable.any():
         raise Invalid(str(path), "has no column of numbers beside the first, which is the time")
     times, clock = read_times(columns[0])
     names = [name for name, use in zip(header[1:], usable, strict=True) if use]
-    return Table(columns[0], times, clock, names, values[usable].T)
+    odd = [_unread(path, lines, "times", columns[0], times, "is no time")]
+    odd += [
+        _unread(path, lines, name, column, read, "is no number")
+        for name, column, read, use in zip(header[1:], columns[1:], values, usable, strict=True)
+        if use
+    ]
+    return Table(columns[0], times, clock, names, values[usable].T, tuple(filter(None, odd)))
 
 
-def _rows(file: TextIO) -> Iterator[list[str]]:
+def _unread(path: Path, lines: list[int], name: str, cells: list[str], read: Floats, fault: str) -> str:
+    """Name the first cell of a column that says something which could not be read, and count them; "" for none."""
+    odd = [row for row in np.flatnonzero(np.isnan(read)) if cells[row].lower() not in _MISSING]
+    if not odd:
+        return ""
+    more = f", and {len(odd) - 1} more like it" if len(odd) > 1 else ""
+    return f"{path}: line {lines[odd[0]]}, {name}: {cells[odd[0]][:40]!r} {fault} and counts as missing{more}"
+
+
+def _rows(file: TextIO) -> tuple[list[int], list[list[str]]]:
+    """Read the rows that say anything, with the number of the line at which each ends."""
     start = file.read(8192)
     file.seek(0)
     first = start.split("\n", 1)[0]
     delimiter = max(",;\t", key=first.count)
-    return (row for row in csv.reader(file, delimiter=delimiter) if any(cell.strip() for cell in row))
+    reader = csv.reader(file, delimiter=delimiter)
+    found = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+    return [line for line, _ in found], [row for _, row in found]
 
 
 def _is_header(row: list[str]) -> bool:

@@ -75,7 +75,30 @@ def test_values_alone_are_read(tmp_path: Path) -> None:
     assert read_table(write(tmp_path / "a.csv", "t,v,is_anomaly\n1,2,0\n2,3,1\n")).names == ["v"]
 
 
-@pytest.mark.parametrize("text", ["", "timestamp,value\n1,x\n2,y\n", "timestamp,label\n1,0\n2,1\n"])
+def test_what_cannot_be_read_is_named_by_its_line(tmp_path: Path) -> None:
+    """A cell that is neither a number nor a word for none counts as missing, and is told of, beside all scores."""
+    text = (
+        "timestamp,value,note\n2026-01-01,1,a\n\nyesterday,,b\n2026-01-03,ERR,c\n2026-01-04,NaN,d\n2026-01-05,bad,e\n"
+    )
+    file = write(tmp_path / "a.csv", text)
+    result = CliRunner().invoke(app, ["score", str(file)])
+    assert len(result.stdout.splitlines()) == 6
+    assert result.stderr.splitlines() == [
+        f"liftwatch: {file}: line 4, times: 'yesterday' is no time and counts as missing",
+        f"liftwatch: {file}: line 5, value: 'ERR' is no number and counts as missing, and 1 more like it",
+    ]
+
+
+def test_a_bad_cell_of_a_recording_is_named_by_its_line(tmp_path: Path) -> None:
+    """A trip of raw acceleration with a word in it is refused, and the refusal says where the word is."""
+    file = write(tmp_path / "trip.csv", "time,x,y,z\n0,0,0,9.8\n0.01,0,oops,9.8\n")
+    with pytest.raises(Invalid, match=r"trip\.csv: line 3, y: 'oops' is no number"):
+        read_recording(file)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "timestamp,value\n", "timestamp,value\n1,x\n2,y\n", "timestamp,label\n1,0\n2,1\n"]
+)
 def test_what_is_no_series_is_refused(tmp_path: Path, text: str) -> None:
     """An empty file, no numbers, nothing but the answer: the refusal names the file."""
     with pytest.raises(Invalid, match=r"a\.csv"):
