@@ -20,6 +20,7 @@ from api.routes import (
     alarm_kpis,
     callouts,
     catalogue,
+    console,
     events,
     front,
     gateways,
@@ -43,7 +44,7 @@ from lift.metrics import Metric, metric
 from lift.ports import Records, Telemetry, Timepiece
 
 _RESOURCES = (
-    front, session, events, lifts, trips, alarm_kpis, alarm_routes, out_of_service, incidents,
+    front, console, session, events, lifts, trips, alarm_kpis, alarm_routes, out_of_service, incidents,
     tickets, callouts, quarantine, gateways, health, metric_routes, catalogue, runbooks,
 )  # fmt: skip
 

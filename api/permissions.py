@@ -95,7 +95,7 @@ RULES: Final[Mapping[str, Rule]] = {
 }
 
 # For these nobody needs to be signed in.
-OPEN: Final = frozenset({"front_page", "openapi_document", "health", "sign_in"})
+OPEN: Final = frozenset({"front_page", "openapi_document", "console", "console_file", "health", "sign_in"})
 
 
 def check(name: str, role: Role) -> None:

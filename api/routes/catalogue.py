@@ -1,4 +1,4 @@
-"""The catalogue: every signal a reading may carry and every code an alarm may have."""
+"""The catalogue: every signal a reading or trip may carry and every code an alarm may have."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pydantic import Field
 from api.guard import Guarded
 from api.shapes import Shape
 from lift.codes import NAMES, label
-from lift.signals import SIGNALS
+from lift.signals import SIGNALS, Signal
+from lift.trips import TRIP_SIGNALS
 
 router = APIRouter(prefix="/v1", tags=["platform"], route_class=Guarded)
 
@@ -28,6 +29,21 @@ class SignalOut(Shape):
     whole: Annotated[bool, Field(examples=[False])]
     values: Annotated[dict[int, str], Field(examples=[{}])]
 
+    @classmethod
+    def of(cls, signal: Signal) -> SignalOut:
+        """Shape a signal."""
+        return cls(
+            name=signal.name,
+            unit=signal.unit,
+            low=signal.low,
+            high=signal.high,
+            en=signal.en,
+            zh=signal.zh,
+            item=signal.item,
+            whole=signal.whole,
+            values=signal.values,
+        )
+
 
 class CodeOut(Shape):
     """A GB/T 24476 code."""
@@ -38,9 +54,10 @@ class CodeOut(Shape):
 
 
 class Catalogue(Shape):
-    """What readings may carry and what codes mean."""
+    """What readings and trips may carry and what codes mean."""
 
     signals: list[SignalOut]
+    trip_signals: list[SignalOut]
     codes: list[CodeOut]
 
 
@@ -48,19 +65,7 @@ class Catalogue(Shape):
 def catalogue() -> Catalogue:
     """List signals with their units and ranges, and codes with their names, in English and Chinese."""
     return Catalogue(
-        signals=[
-            SignalOut(
-                name=signal.name,
-                unit=signal.unit,
-                low=signal.low,
-                high=signal.high,
-                en=signal.en,
-                zh=signal.zh,
-                item=signal.item,
-                whole=signal.whole,
-                values=signal.values,
-            )
-            for signal in SIGNALS
-        ],
+        signals=[SignalOut.of(signal) for signal in SIGNALS],
+        trip_signals=[SignalOut.of(signal) for signal in TRIP_SIGNALS],
         codes=[CodeOut(code=label(code), en=en, zh=zh) for code, (en, zh) in NAMES.items()],
     )

@@ -20,6 +20,7 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto
 h1 { margin-bottom: 0 } h2 { margin-top: 2rem; font-size: 1.1rem; border-bottom: 1px solid #ccd5de }
 table { width: 100% } td { padding: .2rem .8rem .2rem 0; vertical-align: top }
 td:first-child { width: 24rem } td code { white-space: nowrap } code { font-size: .9rem } a { color: #0b5cad }
+.console a { display: inline-block; padding: .5rem 1rem; border-radius: .4rem; background: #0b5cad; color: #fff }
 @media (prefers-color-scheme: dark) { body { background: #12181f; color: #dce4ec } a { color: #7cb8f5 } }
 """
 _POLICY: Final = (
@@ -48,6 +49,7 @@ def _page(document: dict[str, Any]) -> Iterator[str]:
     yield f"<h1>Liftwatch</h1><p>{escape(info['version'])}</p>"
     yield "<p>Watches a city's lifts and runs its 96333 rescue desk. Monitor-only: nothing here moves a lift.</p>"
     yield "<p lang=zh>城市电梯安全监测与96333应急处置平台：只监测，不控制电梯。</p>"
+    yield '<p class=console><a href="/console">Open the console 打开控制台</a></p>'
     yield '<p><a href="/openapi.json">OpenAPI 接口文档</a> · <a href="/v1/health">Health 运行状况</a> · '
     yield '<a href="/metrics">Metrics 运行指标</a> (sign-in needed 需登录)</p>'
     for tag in document["tags"]:

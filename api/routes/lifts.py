@@ -86,6 +86,13 @@ class LiftOut(Shape):
         )
 
 
+class LiftFull(LiftOut):
+    """A lift with whom to call about it: the firm that maintains it."""
+
+    firm_name: Annotated[str, Field(examples=["Swift Lift Care 迅达维保"])]
+    firm_phone: Annotated[str, Field(examples=["+86 21 5550 0107"])]
+
+
 class Lifts(Shape):
     """A page of lifts in order of rescue code; `next` is the next page's `after`, null on the last."""
 
@@ -170,11 +177,13 @@ def lifts(
 
 
 @router.get("/{code}")
-def lift(code: LiftCode, parts: With, who: SignedIn) -> LiftOut:
-    """Show one lift of the register."""
+def lift(code: LiftCode, parts: With, who: SignedIn) -> LiftFull:
+    """Show one lift of the register, and the firm that maintains it."""
     with parts.records.read() as tx:
         found = sight.lift(tx, who, code)
-        return LiftOut.of(found, tx.building(found.building_id))
+        firm = tx.firm(found.firm_id)
+        shaped = LiftOut.of(found, tx.building(found.building_id))
+        return LiftFull(**dict(shaped), firm_name=firm.name, firm_phone=firm.phone)
 
 
 @router.get("/{code}/state")
