@@ -57,13 +57,14 @@ def evaluate(plan: Plan, *, workers: int = 1, progress: Progress = lambda _part:
 def _evaluate_section(section: _Section, advance: Progress) -> Score:
     plan = section.plan
     whole = plan.city()
-    lifts = whole.register.lifts[section.first : section.end]
+    # And the lift that people try by hand: a fleet that knows every name remembers them all at once.
+    lifts = (*whole.register.lifts[section.first : section.end], whole.register.lifts[-1])
     source = Source(whole.section(section.first, section.end), plan, seed=section_seed(plan.seed, section.number))
     watch = Watch(lifts, source)
     for second in range(plan.seconds):
         watch.step()
         if second % 60 == 59:  # noqa: PLR2004 - a minute
-            advance(60.0 * len(lifts))
+            advance(60.0 * (section.end - section.first))
     return watch.score()
 
 
@@ -135,7 +136,7 @@ class Watch:
         return judge(
             self.alarms,
             [*self._truths, *simulation.standing_truth()],
-            lift_days=len(self._fleet) * simulation.seconds / DAY_S,
+            lift_days=len(simulation.city) * simulation.seconds / DAY_S,
             began=simulation.start,
             ended=simulation.now,
             seen=self._seen,
