@@ -9,13 +9,15 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LIFTWATCH := $(BIN)/liftwatch
 
-.PHONY: run test check format bench evaluate chaos fuzz openapi dashboards documents lock clean help
+.PHONY: install run test check format bench evaluate chaos fuzz openapi dashboards documents lock clean help
 
 run: $(READY) ## start everything on this machine, with a simulated city
 	@$(LIFTWATCH) run
 
-test: $(READY) ## run every test; name=entrapment runs those of that name
-	@$(BIN)/pytest $(if $(name),-k '$(name)')
+install: $(READY) ## make .venv ready for all the others, which do it by themselves
+
+test: $(READY) ## run every test, on all cores; name=entrapment runs those of that name
+	@$(BIN)/pytest $(if $(name),-k '$(name)',--numprocesses auto --maxprocesses 4 --dist worksteal)
 
 check: $(READY) ## lint, format, types, import contracts, tidiness; under a minute
 	@echo 'ruff check' && $(BIN)/ruff check --quiet

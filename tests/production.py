@@ -26,7 +26,7 @@ def secured_mosquitto(folder: Path, secrets: Path, extra: str = "") -> Iterator[
 
     `extra` is more lines of its configuration.
     """
-    program = servers.install("mosquitto", "/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto")
+    program = servers.install("mosquitto")
     port = servers.free_port()
     settings = (ROOT / "deploy/mosquitto/mosquitto.conf").read_text()
     places = {"/run/secrets": secrets, "/mosquitto/config": ROOT / "deploy/mosquitto", "/mosquitto/data": folder}

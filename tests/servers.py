@@ -11,6 +11,7 @@ A machine that cannot have a server raises `Missing` with the reason.
 """
 
 import contextlib
+import fcntl
 import functools
 import http.client
 import json
@@ -39,6 +40,18 @@ INSTALL_WITHIN_S = 240
 # Below the range from which the system takes the ports of outgoing connections, so that a stopped server
 # finds its port still free when it starts again.
 PORTS = range(20_000, 32_000)
+
+# Where Debian's packages, and those of others, keep the programs that tests start.
+PROGRAMS = {
+    "mosquitto": ("/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto"),
+    "postgresql": ("/usr/lib/postgresql/*/bin/postgres",),
+    "influxdb": ("/usr/bin/influxd", "/usr/local/bin/influxd"),
+    "curl": ("/usr/bin/curl",),
+    "mosquitto-clients": ("/usr/bin/mosquitto_pub",),
+}
+
+# Debian asks this program whether a service may start.
+POLICY = Path("/usr/sbin/policy-rc.d")
 
 PROXY = Path(__file__).with_name("influx_proxy.py")
 
@@ -201,7 +214,7 @@ class InfluxDB(Server):
 @contextlib.contextmanager
 def mosquitto(extra: str = "") -> Iterator[Server]:
     """Run a mosquitto that keeps every queued message; `extra` is more lines of its configuration."""
-    program = install("mosquitto", "/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto")
+    program = install("mosquitto")
     with _folder() as folder:
         port = free_port()
         settings = folder / "mosquitto.conf"
@@ -230,7 +243,7 @@ def mosquitto(extra: str = "") -> Iterator[Server]:
 @contextlib.contextmanager
 def postgresql(*, durable: bool = False) -> Iterator[PostgreSQL]:
     """Run a PostgreSQL; `durable` syncs every commit to disk, as a benchmark wants and a test does not."""
-    program = install("postgresql", "/usr/lib/postgresql/*/bin/postgres")
+    program = install("postgresql")
     # PostgreSQL refuses to run as root; Debian's package brings an account for it.
     user = "postgres" if os.geteuid() == 0 else None
     with _folder() as folder:
@@ -272,7 +285,7 @@ def postgresql(*, durable: bool = False) -> Iterator[PostgreSQL]:
 @contextlib.contextmanager
 def influxdb() -> Iterator[InfluxDB]:
     """Run an InfluxDB to which influxdb-client can write and InfluxQL can be put."""
-    program = install("influxdb", "/usr/bin/influxd", "/usr/local/bin/influxd")
+    program = install("influxdb")
     with _folder() as folder:
         port, inner, outer = free_port(), free_port(), free_port()
         settings = folder / "influxdb.conf"
@@ -304,18 +317,28 @@ def influxdb() -> Iterator[InfluxDB]:
             yield server
 
 
-def install(package: str, *places: str) -> str:
-    """Return the path of a server's program; root on Debian gets its package installed if it is not there."""
-    if not (found := _find(places)):
+def install(package: str) -> str:
+    """Return the path of a package's program; root on Debian gets it installed if it is not there."""
+    if not (found := _find(package)):
         if not shutil.which("apt-get"):
             raise Missing(f"{package} is not installed, and there is no apt-get to install it")
         if os.geteuid() != 0:
             raise Missing(f"{package} is not installed; run: apt-get install {package}")
-        _apt_install(package)
-        found = _find(places)
+        with _alone():
+            if not _find(package):
+                _apt_install(package)
+        found = _find(package)
     if not found:
-        raise Missing(f"the package {package} has none of {', '.join(places)}")
+        raise Missing(f"the package {package} has none of {', '.join(PROGRAMS[package])}")
     return found
+
+
+def install_all() -> None:
+    """Install at once what tests would install one by one, each with a wait of its own."""
+    lacking = [package for package in PROGRAMS if not _find(package)]
+    if lacking:
+        with _alone():
+            _apt_install(*lacking)
 
 
 def free_port() -> int:
@@ -346,9 +369,9 @@ def _folder() -> Iterator[Path]:
         yield folder
 
 
-def _find(places: tuple[str, ...]) -> str | None:
+def _find(package: str) -> str | None:
     root = Path("/")
-    found = [path for place in places for path in sorted(root.glob(place.lstrip("/")))]
+    found = [path for place in PROGRAMS[package] for path in sorted(root.glob(place.lstrip("/")))]
     return str(found[-1]) if found else None
 
 
@@ -368,19 +391,29 @@ def _apt_update() -> None:
         _apt("update")
 
 
-def _apt_install(package: str) -> None:
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Let one process install at a time: of two, the first to end would take away what keeps services from starting."""
+    folder = os.open(POLICY.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
+def _apt_install(*packages: str) -> None:
     # The machine's own services are none of a test's business: nothing may start because of us.
-    policy = Path("/usr/sbin/policy-rc.d")
-    ours = not policy.exists()
+    ours = not POLICY.exists()
     if ours:
-        policy.write_text("#!/bin/sh\nexit 101\n")
-        policy.chmod(0o755)
+        POLICY.write_text("#!/bin/sh\nexit 101\n")
+        POLICY.chmod(0o755)
     try:
         _apt_update()
-        _apt("install", "--yes", "--no-install-recommends", package)
+        _apt("install", "--yes", "--no-install-recommends", *packages)
     finally:
         if ours:
-            policy.unlink()
+            POLICY.unlink()
 
 
 def _apt(*arguments: str) -> None:
@@ -417,3 +450,7 @@ def _pings(port: int) -> bool:
         connection.request("GET", "/ping")
         return connection.getresponse().status == http.HTTPStatus.NO_CONTENT
     return False
+
+
+if __name__ == "__main__":
+    install_all()

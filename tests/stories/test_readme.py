@@ -28,8 +28,8 @@ def test_the_readme_names_the_two_commands() -> None:
 @pytest.mark.timeout(240)
 def test_the_readme_runs_as_printed(tmp_path: Path) -> None:
     """`make run`, the lines that take a ticket to its end, and the reading from outside that makes one more."""
-    servers.install("curl", "/usr/bin/curl")
-    servers.install("mosquitto-clients", "/usr/bin/mosquitto_pub")
+    servers.install("curl")
+    servers.install("mosquitto-clients")
     desk = Program(tmp_path / "var")
     # Only the ports and the folder differ from what is printed, so that nothing else on the machine is met.
     takes_ticket, publishes = (
