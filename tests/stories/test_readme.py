@@ -25,7 +25,7 @@ def test_the_readme_names_the_two_commands() -> None:
     assert targets <= set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(480)
 def test_the_readme_runs_as_printed(tmp_path: Path) -> None:
     """`make run`, the lines that take a ticket to its end, and the reading from outside that makes one more."""
     servers.install("curl")
@@ -40,6 +40,8 @@ def test_the_readme_runs_as_printed(tmp_path: Path) -> None:
     )
     make = shutil.which("make")
     assert make
+    # Done already, unless pytest came from elsewhere; it is no part of how long a start takes.
+    subprocess.run([make, "install"], cwd=ROOT, check=True, timeout=300)
     with subprocess.Popen(
         [make, "run"], cwd=ROOT, env=desk.environment, start_new_session=True, stdout=subprocess.PIPE, text=True
     ) as process:
