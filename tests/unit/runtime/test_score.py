@@ -9,13 +9,20 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from adapters.clock import SystemClock
+from adapters.records_sql import SqlRecords
+from alarms.desk import AlarmDesk
+from lift.alarm import Priority
 from lift.errors import Invalid
+from runtime import settings as settings_module
 from runtime.cli import app
 from runtime.clusters import read_batches
 from runtime.score import read_recording, score_file, score_trip_files
 from runtime.tables import read_table
 from simulator.acceleration import record_trip
 from simulator.city import build_city
+from tests.small_city import CENTRAL, transition
+from tests.small_city import CITY as SMALL_CITY
 
 CITY = build_city(lifts=20, seed=6)
 SLOT = int(np.argmax(CITY.plant.landings))
@@ -195,3 +202,18 @@ def test_clusters_of_an_empty_city(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("LIFTWATCH_DATA_DIR", str(tmp_path))
     assert json.loads(call("clusters", "--json")) == []
     assert "no group stands out" in call("clusters")
+
+
+def test_clusters_count_faults_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mechanic at work is on record beside the fault that he mends, and is none."""
+    monkeypatch.setenv("LIFTWATCH_DATA_DIR", str(tmp_path))
+    records = SqlRecords(settings_module.load().records)
+    found = [
+        transition(CENTRAL, SystemClock().now(), rule=rule, code=None, priority=priority)
+        for rule, priority in (("mode_changed_43", Priority.JOURNAL), ("door_closing_fault", Priority.MEDIUM))
+    ]
+    with records.write() as tx:
+        tx.register(SMALL_CITY)
+        assert len(AlarmDesk(records, SystemClock()).take(tx, found)) == 2
+    records.close()
+    assert " 1 faults" in call("clusters")
