@@ -132,6 +132,7 @@ def test_a_line_of_the_journal_asks_nobody(desk: Desk) -> None:
         with pytest.raises(Conflict, match="asks nobody"):
             refused(line.key, by="Ann")
     entry = desk.desk.take_out_of_service("000000", by="Ann", minutes=60, reason="being rebuilt")
+    assert desk.alarm(line.key) == line
     desk.later(61 * MINUTE)
     assert desk.alarm(line.key) == line
     assert line.state(desk.clock.now()) is AlarmState.JOURNAL
@@ -139,6 +140,7 @@ def test_a_line_of_the_journal_asks_nobody(desk: Desk) -> None:
     assert (line.shown_at, entry.lift) == (None, "000000")
     assert desk.alarm(fault.key).incident == desk.incidents()[0].key
     desk.raise_("000039", DOOR)
+    desk.raise_("000039", CONTACT)
     assert desk.raise_("000039", MECHANIC).incident == ""
     desk.take([desk.over("000000", MECHANIC)])
     assert desk.alarm(line.key).state(desk.clock.now()) is AlarmState.NORMAL
