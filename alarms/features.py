@@ -207,25 +207,29 @@ _STOREYS_OFF_MAX: Final = 0.25
 
 
 def _height_at_landing(now: Readings) -> Floats:
-    return np.where(open_at_landing(now) & standing(now), now[CAR_HEIGHT], np.float32(np.nan))
+    return np.where(_opened(now), now[CAR_HEIGHT], np.float32(np.nan))
+
+
+@shared
+def _opened(now: Readings) -> Mask:
+    """Car stands at a landing for people to get in and out: what it shows then is what that landing is."""
+    return open_at_landing(now) & standing(now)
 
 
 TOP_LANDING: Final = Highest("top_landing", of=_height_at_landing)
 
 
-def _storey(now: Readings) -> Floats:
-    """Number the landings upwards without a gap: people leave out the 0 between -1 and 1."""
-    number = now[CAR_POSITION]
-    storey: Floats = number + (number < 0)
-    return storey
-
-
 def _main_height(now: Readings) -> Floats:
-    main = now.shows(CAR_POSITION, 1) & in_door_zone(now) & standing(now)
-    return np.where(main, now[CAR_HEIGHT], np.float32(np.nan))
+    return np.where(_opened(now) & now.shows(CAR_POSITION, 1), now[CAR_HEIGHT], np.float32(np.nan))
 
 
 MAIN_LANDING: Final = Highest("main_landing", of=_main_height)
+
+
+def _storey(number: Floats) -> Floats:
+    """Number the landings upwards without a gap: people leave out the 0 between -1 and 1."""
+    storey: Floats = number + (number < 0)
+    return storey
 
 
 def _lowest_storey(now: Readings) -> Floats:
@@ -234,14 +238,16 @@ def _lowest_storey(now: Readings) -> Floats:
     Either the car stands there, or it stands above the main landing, number 1, and that is so many of the storeys
     between the two above the lowest.
     """
-    number, height, main = _storey(now), now[CAR_HEIGHT], now.highest(MAIN_LANDING)
+    known = np.full(len(now), np.nan, np.float32)
+    some = np.flatnonzero(_opened(now))
+    number, height = _storey(now[CAR_POSITION][some]), now[CAR_HEIGHT][some]
     lowest = np.where(np.abs(height) <= ZONE_REACH_M, number, np.float32(np.nan))
-    storeys = number - 1
+    storeys, main = number - 1, now.highest(MAIN_LANDING)[some]
     above = (storeys > 0) & (height > main)
     below = np.divide(main * storeys, height - main, out=np.full_like(height, np.nan), where=above)
     whole = np.rint(below)
     counted = np.where(np.abs(below - whole) <= _STOREYS_OFF_MAX, 1 - whole, np.float32(np.nan))
-    known: Floats = np.where(in_door_zone(now) & standing(now), np.fmax(lowest, counted), np.float32(np.nan))
+    known[some] = np.fmax(lowest, counted)
     return known
 
 
@@ -251,7 +257,7 @@ LOWEST_STOREY: Final = Highest("lowest_storey", of=_lowest_storey)
 
 def _below_top_level(now: Readings) -> Floats:
     """Give how far up the car was, as a depth, while in the door zone of the landing that must be the last."""
-    last = _storey(now) - now.highest(LOWEST_STOREY) == now.landings - 1
+    last = _storey(now[CAR_POSITION]) - now.highest(LOWEST_STOREY) == now.landings - 1
     return np.where(last & in_door_zone(now), -now[CAR_HEIGHT], np.float32(np.nan))
 
 

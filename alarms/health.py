@@ -10,13 +10,12 @@ from __future__ import annotations
 from typing import Final
 
 from alarms.memory import Remembered, Tally
-from alarms.motion import MOVING_SPEED_MIN, SPEED_KNOWN_FROM, moving, shared, speed, standing
+from alarms.motion import SPEED_KNOWN_FROM, moving, shared, speed, standing
 from alarms.readings import Readings
 from alarms.rule import ATTENDED
 from lift.batch import Mask
 from lift.signals import (
     CAR_DIRECTION,
-    CAR_SPEED,
     CAR_STATUS,
     DOOR_CLOSED,
     DOOR_STATE,
@@ -130,17 +129,11 @@ PRESENCE_JUMPS: Final = Tally(
 )
 
 
-def _upwards(now: Readings) -> Mask:
-    return now.shows(CAR_DIRECTION, Direction.UP) | (now[CAR_SPEED] >= MOVING_SPEED_MIN)
-
-
-def _downwards(now: Readings) -> Mask:
-    return now.shows(CAR_DIRECTION, Direction.DOWN) | (now[CAR_SPEED] <= -MOVING_SPEED_MIN)
-
-
 # From one stop to the next a busy car is never empty; where it turns, everybody is out sooner or later.
 ON_THE_WAY_UP: Final = Remembered(
-    "on_the_way_up", begins=lambda now: moving(now) & _upwards(now), ends=lambda now: moving(now) & _downwards(now)
+    "on_the_way_up",
+    begins=lambda now: now.shows(CAR_DIRECTION, Direction.UP),
+    ends=lambda now: now.shows(CAR_DIRECTION, Direction.DOWN),
 )
 TURNS_OCCUPIED: Final = Tally(
     "turns_occupied",

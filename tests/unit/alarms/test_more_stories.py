@@ -69,7 +69,7 @@ BEYOND = {**ABOVE, "car_height": 30.3, "safety_chain": 0}
 TOP: list[Step] = [(0, 9, {**DOOR_OPEN, "car_height": 30.0}), (10, 19, {**RIDE, "car_height": 30.1})]
 # Twelve landings in the register: the lowest is number 1, so number 12 is the last, which it has never opened at.
 FIRST_UP: list[Step] = [
-    (0, 9, {**PARKED, "car_position": 1, "car_height": 0.0}),
+    (0, 9, {**DOOR_OPEN, "car_position": 1, "car_height": 0.0}),
     (10, 19, {**RUN_UP, "car_position": 6, "car_height": 15.0}),
     (20, 20, {**RUN_UP, "car_position": 12, "car_height": 32.9, "door_zone": 1, "car_speed": 0.3}),
 ]
