@@ -184,6 +184,7 @@ SILENT: list[tuple[str, str, list[Step]]] = [
         (a, b, {**v, **FULL}) for a, b, v in again(30, (0, 5, SHUT_IN), (6, 9, RUN_UP), (10, 19, RUN_DOWN))]),
     ("sensor_wrong_presence_stuck", "the load cell is stuck", again(9, *WEIGHS_NOTHING, *[
         (a + 21, b + 21, {**v, **NOBODY, "load": 0.0}) for a, b, v in CYCLE])),
+    ("sensor_wrong_presence_stuck", "the load cell is stuck and the car never empty", again(12, *WEIGHS_NOTHING)),
     ("sensor_wrong_presence_stuck", "no such sensor", again(60, *POOR)),
     ("sensor_wrong_door_zone", "no such sensor", again(20, *POOR)),
     ("sensor_wrong_load", "presence is stuck", again(6, *CYCLE, *WEIGHED)),
