@@ -49,12 +49,21 @@ _MEANINGS: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 
-def meaning(part: str) -> tuple[str, str]:
+# What SQLite, DuckDB and the operating system say of it.
+_DISK_FULL: Final = ("disk is full", "No space left on device")
+
+
+def meaning(part: str, detail: str = "") -> tuple[str, str]:
     """Say in English and Chinese what it means when a part fails, the part's own name where nobody has words for it.
+
+    A full disk is named, since it is what a person can mend.
 
     >>> meaning("condition")
     ('wear is not watched: alarms and tickets go on', '磨损监测停止：报警和工单照常')
-    >>> meaning("lamp")
-    ('lamp does not work', 'lamp 异常')
+    >>> meaning("lamp", "OSError: [Errno 28] No space left on device")
+    ('THE DISK IS FULL: lamp does not work', '磁盘已满：lamp 异常')
     """
-    return _MEANINGS.get(part, (f"{part} does not work", f"{part} 异常"))
+    en, zh = _MEANINGS.get(part, (f"{part} does not work", f"{part} 异常"))
+    if any(words in detail for words in _DISK_FULL):
+        return f"THE DISK IS FULL: {en}", f"磁盘已满：{zh}"
+    return en, zh

@@ -90,14 +90,14 @@ def parse_roles(text: str) -> tuple[frozenset[RoleName], bool]:
 class Status:
     """What the status line shows; `oldest_waiting` is when the oldest unanswered call-out was ordered, in µs.
 
-    `alarms` and `tickets` are None while the records do not answer.
+    `alarms` and `tickets` are None while the records do not answer; `failing` says of each part that fails, why.
     """
 
     readings: int
     alarms: int | None
     tickets: int | None
     oldest_waiting: int | None
-    failing: tuple[str, ...]
+    failing: Mapping[str, str]
 
 
 class Liftwatch:
@@ -156,7 +156,7 @@ class Liftwatch:
     def status(self) -> Status:
         """Take stock for the status line; never raises because a part is down."""
         readings = 0 if self.ingest is None else self.ingest.received
-        failing = tuple(name for name, check in self._health().items() if not check.ok)
+        failing = {name: check.detail for name, check in self._health().items() if not check.ok}
         try:
             with self._records.read() as records:
                 counts, waiting = records.counts(), records.oldest_waiting()

@@ -402,6 +402,8 @@ def _stop_signals() -> Iterator[threading.Event]:
 
 def _log_to(file: Path, settings: Settings) -> None:
     """Keep the log in a bounded file, so that the status line stays readable."""
+    # A log that cannot be written, on a full disk, must not bury the line that says so under its own errors.
+    logging.raiseExceptions = False
     file.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.handlers.RotatingFileHandler(
         file, maxBytes=_LOG_BYTES_MAX, backupCount=_LOG_FILES, encoding="utf-8"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Final, TextIO
 
 from api.plainly import meaning
@@ -24,7 +24,7 @@ class StatusLine:
         self._readings = 0
         self._at = time.monotonic()
         self._shown_at = 0.0
-        self._failing: tuple[str, ...] = ()
+        self._failing: Mapping[str, str] = {}
 
     def show(self, status: Status, now: int) -> None:
         """Show a status; `now` is µs since 1970 UTC. What begins to fail is said at once, on a line that stays."""
@@ -50,7 +50,7 @@ class StatusLine:
 def describe(status: Status, rate: float, now: int) -> str:
     """Put a status into words.
 
-    >>> describe(Status(0, 3, 1, 1_000_000, ()), 300.4, 96_000_000)
+    >>> describe(Status(0, 3, 1, 1_000_000, {}), 300.4, 96_000_000)
     '300 readings/s · 3 open alarms · 1 open ticket · oldest unanswered 1:35'
     """
     parts = [f"{rate:,.0f} readings/s"]
@@ -61,15 +61,15 @@ def describe(status: Status, rate: float, now: int) -> str:
     return " · ".join(parts)
 
 
-def trouble(before: Iterable[str], failing: Iterable[str]) -> list[str]:
+def trouble(before: Mapping[str, str], failing: Mapping[str, str]) -> list[str]:
     """Say once, in both languages, what it means that a part has begun to fail, and that one works again.
 
-    >>> trouble([], ["condition"])
+    >>> trouble({}, {"condition": "KeyError"})
     ['! condition: wear is not watched: alarms and tickets go on · 磨损监测停止：报警和工单照常']
-    >>> trouble(["condition"], [])
+    >>> trouble({"condition": "KeyError"}, {})
     ['ok condition works again 已恢复']
     """
-    begun = [f"! {part}: {' · '.join(meaning(part))}" for part in failing if part not in before]
+    begun = [f"! {part}: {' · '.join(meaning(part, why))}" for part, why in failing.items() if part not in before]
     return begun + [f"ok {part} works again 已恢复" for part in before if part not in failing]
 
 

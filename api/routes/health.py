@@ -26,7 +26,7 @@ class PartOut(Shape):
     @classmethod
     def of(cls, name: str, check: HealthCheck) -> PartOut:
         """Shape how a part is."""
-        en, zh = ("", "") if check.ok else meaning(name)
+        en, zh = ("", "") if check.ok else meaning(name, check.detail)
         return cls(ok=check.ok, detail=check.detail, en=en, zh=zh)
 
 
