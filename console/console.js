@@ -134,7 +134,7 @@ async function watchHealth() {
   const wrong = [];
   try {
     const health = await get("health");
-    for (const part of Object.values(health.parts)) if (!part.ok) wrong.push(part[language()]);
+    for (const part of Object.values(health.parts)) if (!part.ok) wrong.push(`${part[language()]} (${part.detail.slice(0, 200)})`);
   } catch {
     wrong.push(say("no_server"));
   }
@@ -212,8 +212,10 @@ async function start() {
   at("language").onclick = () => { switchLanguage(); guarded(show); watchHealth(); };
   at("help").onclick = () => { at("ask").replaceChildren(h("h1", {}, say("help")), h("p", {}, say("keys")), act({ word: say("close"), run: () => at("ask").close() })); at("ask").showModal(); };
   at("leave").onclick = () => guarded(async () => { await drop("session"); location.reload(); });
+  // A phone that was in a pocket shows what is so now, not what was so then.
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) { refresh(); watchHealth(); } });
   addEventListener("hashchange", () => guarded(show));
-  document.addEventListener("changed", refresh);
+  document.addEventListener("changed", () => guarded(show));
   document.addEventListener("keydown", keys);
   setInterval(tick, 1000);
   setInterval(watchHealth, HEALTH_EVERY_MS);

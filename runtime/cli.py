@@ -179,14 +179,14 @@ def simulate(
         fault_rate=fault_rate,
     )
     if out is not None:
-        with _progress("simulating", quiet=as_json) as progress:
+        with _progress("simulating") as progress:
             summary = simulator_run.simulate(out, plan, workers=workers, progress=progress)
         told = dataclasses.asdict(summary)
     else:
         from runtime.simulate import publish
 
         settings = settings_module.load(mqtt_url=mqtt)
-        with _stop_signals() as stop, _progress("publishing", quiet=as_json) as progress:
+        with _stop_signals() as stop, _progress("publishing") as progress:
             accepted, left = publish(settings, plan, pace=pace, stop=stop, progress=progress)
         told = {"readings": accepted, "without_receipt": left}
     typer.echo(json.dumps(told) if as_json else ", ".join(f"{name} {value:,}" for name, value in told.items()))
@@ -216,7 +216,7 @@ def simulate_report(
     """Compare a simulated year with the published figures; writes report.html and report.json beside it."""
     from simulator.report import report
 
-    with _progress("reading", quiet=as_json) as progress:
+    with _progress("reading") as progress:
         result = report(folder, progress=progress)
     typer.echo((folder / "report.json").read_text() if as_json else result.text())
 
@@ -248,7 +248,7 @@ def evaluate_rules(
         line_rate=line_rate,
         scenario=scenario,
     )
-    with _progress("evaluating", quiet=as_json) as progress:
+    with _progress("evaluating") as progress:
         score = evaluate(plan, workers=workers, progress=progress)
     typer.echo(json.dumps(to_json(score, plan), ensure_ascii=False, indent=1) if as_json else text(score, plan))
 
@@ -372,12 +372,13 @@ def audit_verify(as_json: AsJson = False) -> None:
 
 
 @contextmanager
-def _progress(what: str, *, quiet: bool = False) -> Iterator[Callable[[float], None]]:
-    """Show a bar on standard error while a person waits."""
+def _progress(what: str) -> Iterator[Callable[[float], None]]:
+    """Show a bar on standard error while a person waits; where that is no terminal, nothing."""
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), disable=quiet, transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as bar:
         task = bar.add_task(what, total=1.0)
         yield lambda part: bar.update(task, completed=part)
 

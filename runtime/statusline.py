@@ -11,6 +11,7 @@ from api.plainly import meaning
 from runtime.app import Status
 
 _PLAIN_EVERY_S: Final = 10.0
+_REASON_CHARACTERS: Final = 200
 _CLEAR: Final = "\r\x1b[2K"
 
 
@@ -65,11 +66,15 @@ def trouble(before: Mapping[str, str], failing: Mapping[str, str]) -> list[str]:
     """Say once, in both languages, what it means that a part has begun to fail, and that one works again.
 
     >>> trouble({}, {"condition": "KeyError"})
-    ['! condition: wear is not watched: alarms and tickets go on · 磨损监测停止：报警和工单照常']
+    ['! condition: wear is not watched: alarms and tickets go on · 磨损监测停止：报警和工单照常 (KeyError)']
     >>> trouble({"condition": "KeyError"}, {})
     ['ok condition works again 已恢复']
     """
-    begun = [f"! {part}: {' · '.join(meaning(part, why))}" for part, why in failing.items() if part not in before]
+    begun = [
+        f"! {part}: {' · '.join(meaning(part, why))} ({why[:_REASON_CHARACTERS]})"
+        for part, why in failing.items()
+        if part not in before
+    ]
     return begun + [f"ok {part} works again 已恢复" for part in before if part not in failing]
 
 

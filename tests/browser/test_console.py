@@ -214,10 +214,12 @@ def test_what_fails_is_said_on_every_screen(desk: Desk) -> None:
     page = desk.open("dispatcher", "lifts")
     page.reads("live", place="#line")
     desk.fails("alarms", "KeyError")
+    page.run("document.dispatchEvent(new Event('visibilitychange'))")
     page.reads("silence does not mean that nobody is shut in", place="#trouble")
     page.press("l")
     page.reads("没有报警不代表没有人被困", place="#trouble")
     desk.stop()
+    page.run("document.dispatchEvent(new Event('visibilitychange'))")
     page.reads("连接中断", place="#line")
     page.reads("服务器无响应", place="#trouble")
 

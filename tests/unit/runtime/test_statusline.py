@@ -22,6 +22,7 @@ def test_a_failing_part_is_told_once_and_so_is_its_return() -> None:
         line.show(status, 0)
     told = stream.getvalue()
     assert told.count("! broker: no line to the MQTT broker") == 1
+    assert told.count("(not connected)") == 1
     assert told.count("收不到任何电梯数据") == 1
     assert told.count("ok broker works again 已恢复") == 1
 
