@@ -239,6 +239,7 @@ class SqlReads(SqlAlarmReads, Reads):
             ),
             "rescues": count_of(schema.tickets, schema.UNDER_WAY),
             "tickets_open": count_of(schema.tickets, schema.tickets.c.stage.in_(sorted(set(Stage) - FINAL))),
+            "incidents_open": count_of(schema.incidents, schema.OPEN),
             "callouts_waiting": count_of(schema.callouts, schema.callouts.c.answer == Answer.WAITING),
             "quarantined": count_of(schema.quarantine, schema.AWAITING),
             "notifications_unsent": count_of(schema.outbox, schema.UNSENT),

@@ -33,6 +33,12 @@ _RESCUE: Final = Row(
             steps=((None, CALM), (1, WARN)),
         ),
         stat(
+            "Incidents going on 进行中事件群",
+            promql("max(liftwatch_incidents_open)"),
+            "none",
+            steps=((None, CALM), (1, WARN)),
+        ),
+        stat(
             "Notices not delivered 未送达通知",
             promql("max(liftwatch_notifications_given_up)"),
             "none",
@@ -160,6 +166,20 @@ _READINGS: Final = Row(
     ),
 )
 
+# What condition monitoring is given; what it finds are alarms like any other, above.
+_WEAR: Final = Row(
+    "Wear 磨损",
+    (
+        rates(
+            "Trips into condition monitoring, per second 每秒状态监测行程",
+            "cps",
+            promql("sum(rate(liftwatch_condition_trips_total[$__rate_interval]))", "Taken in 已采用"),
+            promql("sum(rate(liftwatch_condition_trips_late_total[$__rate_interval]))", "Of a closed day 已结日"),
+            promql("sum(rate(liftwatch_condition_trips_dropped_total[$__rate_interval]))", "No room 无空间"),
+        ),
+    ),
+)
+
 _PLATFORM: Final = Row(
     "Platform 平台",
     (
@@ -207,7 +227,7 @@ CITY_DESK: Final = dashboard(
     "liftwatch-city-desk",
     "City desk 城市值班台",
     about="Rescues, alarms, readings and the platform's own health. 救援、报警、读数与平台自身状态。",
-    rows=(_RESCUE, _ALARM_LOAD, _READINGS, _PLATFORM),
+    rows=(_RESCUE, _ALARM_LOAD, _READINGS, _WEAR, _PLATFORM),
     variables=(source_variable("metrics", "Metrics 指标", kind="prometheus", uid=PROMETHEUS_UID),),
     span="6h",
 )

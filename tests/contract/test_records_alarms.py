@@ -51,6 +51,7 @@ def test_incidents_are_listed_by_kind_and_firm(records: SqlRecords) -> None:
     with records.read() as reads:
         assert [one.key for one in reads.incidents()] == ["away", "cut"]
         assert [one.key for one in reads.incidents(is_open=True)] == ["cut"]
+        assert reads.counts()["incidents_open"] == 1
         assert [one.key for one in reads.incidents(is_open=False, firm_id="f1")] == ["away"]
         assert [one.key for one in reads.incidents(kind="power_cut", firm_id="f2")] == ["cut"]
         assert [one.key for one in reads.incidents(before=AT + 2)] == ["cut"]
