@@ -34,6 +34,11 @@ class Runbook:
     en: str
     zh: str
 
+    @property
+    def condition(self) -> bool:
+        """Whether condition monitoring finds it, over days, and not a rule."""
+        return self.when.startswith("Condition monitor")
+
 
 @cache
 def runbooks(folder: Path = FOLDER) -> Mapping[str, Runbook]:

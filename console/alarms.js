@@ -1,6 +1,6 @@
 // The alarm list and the life cycle of docs/alarm-philosophy.md: acknowledge, shelve, reset, out of service.
 
-import { alarmName, placeOf, ruleName, runbook, sureness, whereabouts } from "./names.js";
+import { alarmName, isWear, placeOf, ruleName, runbook, sureness, whereabouts } from "./names.js";
 import { act, age, ask, facts, go, h, mark, marks, moment, part } from "./page.js";
 import { get, now } from "./server.js";
 import { PRIORITIES, say, SIGNS, STATES, told } from "./words.js";
@@ -22,7 +22,7 @@ export const alarms = {
   name: "alarms",
   filters: () => [
     ["sight", say("in_sight")], ["shelved", say("shelved")], ["suppressed", say("suppressed")], ["out_of_service", say("hidden_out")],
-    ["chattering", say("chattering")], ["stale", say("stale")], ["everything", say("everything")],
+    ["chattering", say("chattering")], ["stale", say("stale")], ["wear", say("condition")], ["everything", say("everything")],
   ],
   key: (alarm) => alarm.key,
   count: (found, filter) => (filter === "sight" ? found.filter((alarm) => UNSEEN.has(alarm.state) && RANK[alarm.priority] < 2).length : null),
@@ -30,18 +30,21 @@ export const alarms = {
   async load(filter) {
     if (filter === "everything") return (await get("alarms?limit=200")).alarms;
     if (filter === "chattering" || filter === "stale") return (await get(`alarms?${filter}=true&standing=true&limit=200`)).alarms;
-    const standing = (await get("alarms?standing=true&limit=500")).alarms;
+    // In a flood the newest page may hold none of the emergencies.
+    const [first, newest] = await Promise.all(["&priority=emergency", ""].map((only) => get(`alarms?standing=true&limit=500${only}`)));
+    const standing = [...new Map([...first.alarms, ...newest.alarms].map((alarm) => [alarm.key, alarm])).values()];
+    if (filter === "wear") return standing.filter((alarm) => isWear(alarm.rule));
     if (filter !== "sight") return standing.filter((alarm) => alarm.state === filter);
     // What is over and was never acknowledged waits for somebody too.
     const ended = (await get("alarms?standing=false&limit=200")).alarms;
     return [...standing, ...ended].filter((alarm) => !HIDDEN.has(alarm.state)).sort(urgentFirst);
   },
 
-  async row(alarm) {
+  row(alarm) {
     return {
       tone: alarm.priority,
       what: [alarmName(alarm), alarmMarks(alarm)],
-      where: `${alarm.lift} · ${await placeOf(alarm.lift)}`,
+      where: placeOf(alarm.lift),
       when: [age(alarm.raised_at), h("br"), told(STATES, alarm.state)],
     };
   },

@@ -16,6 +16,8 @@ const SCREENS = [[rescues, "tickets"], [alarms, "alarms"], [incidents, "incident
 const HEALTH_EVERY_MS = 5000;
 // An event may be one of a thousand: what is on the screen is loaded anew at most this often.
 const REFRESH_EVERY_MS = 1000;
+// The most urgent come first, and nobody reads on beyond so many.
+const ROWS_MAX = 150;
 
 const at = (id) => document.getElementById(id);
 const chosen = { filter: {}, text: "" };
@@ -48,7 +50,8 @@ async function show() {
     key ? screen.detail(key, may).catch((error) => [h("p", { class: "empty" }, error.message)]) : [empty("choose")],
   ]);
   counts[screen.name] = screen.count(found, filter) ?? counts[screen.name];
-  const rows = await Promise.all(found.map((one) => drawRow(screen, one, key)));
+  const rows = found.slice(0, ROWS_MAX).map((one) => drawRow(screen, one, key));
+  if (found.length > ROWS_MAX) rows.push(h("p", { class: "empty" }, `… ${found.length - ROWS_MAX} ${say("more")}`));
   // Whoever has gone on meanwhile wants the newer page, not this one.
   if (mine !== turn) return;
   drawTabs(screen);
@@ -84,9 +87,9 @@ function searchBox() {
   return box;
 }
 
-async function drawRow(screen, one, key) {
+function drawRow(screen, one, key) {
   const mine = screen.key(one);
-  const row = await screen.row(one);
+  const row = screen.row(one);
   return h("a", { class: `row ${row.tone}`, href: `#/${screen.name}/${encodeURIComponent(mine)}`, "aria-current": mine === key && "true", "data-focus": mine },
     h("span", { class: "what" }, row.what), h("span", { class: "when" }, row.when), h("span", { class: "where" }, row.where));
 }

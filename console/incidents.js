@@ -13,11 +13,11 @@ export const incidents = {
   count: (found, filter) => (filter === "open" ? found.filter((one) => !one.acknowledged_at && one.kind !== "lift").length : null),
   load: async (filter) => (await get(`incidents?open=${filter === "open"}&limit=200`)).incidents,
 
-  async row(incident) {
+  row(incident) {
     return {
       tone: incident.rescues ? "emergency" : incident.kind === "lift" ? "medium" : "high",
       what: [incident[language()], incidentMarks(incident)],
-      where: incident.kind === "lift" ? `${incident.anchor} · ${await placeOf(incident.anchor)}` : incident.anchor,
+      where: incident.kind === "lift" ? placeOf(incident.anchor) : incident.anchor,
       when: [age(incident.opened_at), h("br"), `${incident.lifts_inside} / ${incident.lifts} ${say("lifts")}`],
     };
   },

@@ -19,7 +19,7 @@ export const lifts = {
   key: (lift) => lift.rescue_code,
   count: () => null,
   load: async (_, text) => (await get(`lifts?limit=50&q=${encodeURIComponent(text)}`)).lifts,
-  row: async (lift) => ({ tone: "low", what: [lift.rescue_code], where: `${lift.building.name}, ${lift.building.address}`, when: [lift.firm_id] }),
+  row: (lift) => ({ tone: "low", what: [lift.rescue_code], where: `${lift.building.name}, ${lift.building.address}`, when: [lift.firm_id] }),
 
   async detail(code, may) {
     const path = `lifts/${encodeURIComponent(code)}`;

@@ -34,11 +34,15 @@ export async function runbook(rule) {
 
 export const liftOf = (code) => getKept(`lifts/${encodeURIComponent(code)}`).catch(() => null);
 
-/** Names and addresses stand in both languages, one after the other: "Lakeside Garden 3 湖畔花园3号楼". */
-export async function placeOf(code) {
-  const lift = await liftOf(code);
-  return lift ? `${lift.building.name}, ${lift.building.address}` : "";
+/** Say where a lift is; the address comes as soon as it is known, and no list waits for it. */
+export function placeOf(code) {
+  const place = h("span", {}, code);
+  liftOf(code).then((lift) => lift && place.append(` · ${lift.building.name}, ${lift.building.address}`));
+  return place;
 }
+
+/** Whether a rule is a finding of condition monitoring. */
+export const isWear = (rule) => runbooks.get(rule)?.condition ?? false;
 
 /** Say in a line where a lift is and whom to call about it. */
 export async function whereabouts(code) {

@@ -30,14 +30,14 @@ export const rescues = {
     return [...urgent.tickets, ...open.tickets.filter((ticket) => !first.has(ticket.ticket_id))];
   },
 
-  async row(ticket) {
+  row(ticket) {
     const clock = nextClock(ticket);
     return {
       tone: RESCUE.has(ticket.stage) ? "emergency" : "low",
       what: [title(ticket), marks(
         mark(`${told(STAGES, ticket.stage)}${RESCUE.has(ticket.stage) ? ` · ${say("level")} ${ticket.level}` : ""}`),
         ticket.confidence < 1 && mark(`${say("sure")} ${percent(ticket.confidence)}`, "high"))],
-      where: `${ticket.lift} · ${await placeOf(ticket.lift)}`,
+      where: placeOf(ticket.lift),
       when: [age(ticket.opened_at), clock && h("br"), clock && `${told(CLOCKS, clock.name)} `, clock && due(clock.due)],
     };
   },

@@ -1,8 +1,8 @@
 // What people have taken out of service, and its way back.
 
-import { placeOf, ruleName } from "./names.js";
-import { act, ask, due, facts, go, h, moment } from "./page.js";
-import { get } from "./server.js";
+import { placeOf, ruleName, whereabouts } from "./names.js";
+import { act, ask, due, facts, h, moment } from "./page.js";
+import { get, now } from "./server.js";
 import { say } from "./words.js";
 
 const list = async (filter) => (await get(`out-of-service?now=${filter === "now"}&limit=200`)).entries;
@@ -14,11 +14,11 @@ export const service = {
   count: () => null,
   load: list,
 
-  async row(entry) {
+  row(entry) {
     return {
       tone: "low",
       what: [entry.rule ? ruleName(entry.rule) : say("whole_lift")],
-      where: `${entry.lift} · ${await placeOf(entry.lift)}`,
+      where: placeOf(entry.lift),
       when: entry.ended_at ? [say("ended"), " ", moment(entry.ended_at)] : [due(entry.until)],
     };
   },
@@ -26,12 +26,13 @@ export const service = {
   async detail(number, may) {
     const entry = (await list("all")).find((one) => String(one.number) === number);
     if (!entry) return [h("p", { class: "empty" }, say("nothing"))];
-    const going = !entry.ended_at && Date.parse(entry.until) > Date.now();
+    const going = !entry.ended_at && Date.parse(entry.until) > now();
     return [
       h("h1", {}, entry.rule ? ruleName(entry.rule) : say("whole_lift")),
       h("div", { class: "acts" }, going && may.has("return_to_service") && act({ key: "e", word: say("put_back"), main: true,
         run: () => ask({ title: say("put_back"), fields: [], path: `out-of-service/${entry.number}/end` }) })),
-      facts([say("lift"), go(`lifts/${entry.lift}`, entry.lift)], [say("address"), await placeOf(entry.lift)], [say("reason"), entry.reason], [say("by"), entry.by],
+      await whereabouts(entry.lift),
+      facts([say("reason"), entry.reason], [say("by"), entry.by],
         [say("since"), moment(entry.since)], [say("out_until"), moment(entry.until)],
         [say("ended"), entry.ended_at && `${entry.ended_by} ${moment(entry.ended_at)}`]),
     ];

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query
 from pydantic import Field
@@ -12,11 +12,13 @@ from api.guard import Guarded, SignedIn
 from api.pages import Before, Limit, OfLift, next_page
 from api.parts import With
 from api.shapes import NO_NUL, Body, Key, Moment, Note, Shape
-from lift.alarm import Alarm, AlarmState
+from lift.alarm import Alarm, AlarmState, Priority
 from lift.alarm_ports import AlarmFilter
 from lift.codes import NAMES, label
 
 router = APIRouter(prefix="/v1/alarms", tags=["alarms"], route_class=Guarded)
+
+PriorityName = Literal["low", "medium", "high", "emergency"]
 
 _KEY_EXAMPLE = "063577:entrapment_between_landings:1795420800000000"
 
@@ -133,6 +135,7 @@ def alarms(
     journal: Annotated[
         bool, Query(description="Also the lines of lifts' journals, which ask nobody to act: service modes, held doors")
     ] = False,
+    priority: Annotated[PriorityName | None, Query(description="Only of this priority")] = None,
     before: Before = None,
     limit: Limit = 50,
 ) -> Alarms:
@@ -145,6 +148,7 @@ def alarms(
         stale_at=now if stale else None,
         incident=incident,
         journal=journal,
+        priority=None if priority is None else Priority[priority.upper()],
     )
     with parts.records.read() as tx:
         found = tx.alarms(which=which, firm_id=who.firm_id, before=before, most=limit)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 from pydantic import Field
 
 from api.guard import Guarded
-from api.runbooks import runbook_of, runbooks
+from api.runbooks import Runbook, runbook_of, runbooks
 from api.shapes import Key, Shape
 
 router = APIRouter(prefix="/v1/runbooks", tags=["alarms"], route_class=Guarded)
@@ -22,6 +22,7 @@ class RunbookName(Shape):
     rule: Annotated[str, Field(examples=["entrapment_between_landings"])]
     en: Annotated[str, Field(examples=["Entrapment between landings"])]
     zh: Annotated[str, Field(examples=["层间困人"])]
+    condition: Annotated[bool, Field(examples=[False], description="A finding of condition monitoring")]
 
 
 class RunbookNames(Shape):
@@ -42,7 +43,10 @@ class RunbookOut(RunbookName):
 def runbook_names() -> RunbookNames:
     """List what the rules are called, in English and Chinese."""
     return RunbookNames(
-        runbooks=[RunbookName(rule=one.rule, en=one.name_en, zh=one.name_zh) for one in runbooks().values()]
+        runbooks=[
+            RunbookName(rule=one.rule, en=one.name_en, zh=one.name_zh, condition=one.condition)
+            for one in runbooks().values()
+        ]
     )
 
 
@@ -50,6 +54,8 @@ def runbook_names() -> RunbookNames:
 def runbook(rule: RuleSlug) -> RunbookOut:
     """Say what a rule's alarm means, what to do first and what not, in English and Chinese."""
     found = runbook_of(rule, runbooks())
-    return RunbookOut(
-        rule=found.rule, en=found.name_en, zh=found.name_zh, when=found.when, text_en=found.en, text_zh=found.zh
-    )
+    return RunbookOut(**_name(found), when=found.when, text_en=found.en, text_zh=found.zh)
+
+
+def _name(page: Runbook) -> dict[str, Any]:
+    return {"rule": page.rule, "en": page.name_en, "zh": page.name_zh, "condition": page.condition}

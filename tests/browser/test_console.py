@@ -94,6 +94,18 @@ def test_the_life_of_an_alarm(desk: Desk) -> None:
     assert desk.alarm(door.key).state(desk.world.clock.now()) is AlarmState.ACKNOWLEDGED
 
 
+def test_alarms_are_found_by_what_they_are(desk: Desk) -> None:
+    """Findings of condition monitoring stand apart from what rang; a restless alarm says that it chatters."""
+    desk.ring("door_closing_slower", Priority.LOW)
+    for _ in range(3):
+        desk.world.back_to_normal(desk.ring("battery_low", Priority.LOW, WEST))
+    page = desk.open("dispatcher", "alarms")
+    page.reads("Door closing slower", "Battery low", "chattering", place=".list")
+    page.run("[...document.querySelectorAll('.tools button')].find(b => b.innerText === 'Wear').click()")
+    page.gone("Battery low", place=".list")
+    page.reads("Door closing slower", place=".list")
+
+
 def test_an_emergency_offers_no_way_out_of_sight(desk: Desk) -> None:
     """Neither shelving nor taking out of service is offered for what finds people in danger."""
     desk.ring(TRAPPED, Priority.EMERGENCY, code=Code.ENTRAPMENT)

@@ -96,3 +96,13 @@ def test_pages_lose_nothing_of_one_moment(world: World, dispatcher: Client) -> N
             break
         query["before"] = page["next"]
     assert sorted(seen) == sorted(raised)
+
+
+def test_emergencies_are_found_in_a_flood(world: World, dispatcher: Client) -> None:
+    """However many lesser alarms are newer, the emergencies can be asked for."""
+    trapped = world.alarm()
+    for _ in range(3):
+        world.alarm(WEST, priority=Priority.LOW)
+    found = dispatcher.get("/v1/alarms", priority="emergency", limit="1").json()["alarms"]
+    assert [alarm["key"] for alarm in found] == [trapped.key]
+    assert dispatcher.get("/v1/alarms", priority="dire").status_code == 422

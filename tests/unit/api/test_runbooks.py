@@ -19,6 +19,7 @@ def test_every_alarm_has_a_page_in_both_languages(slug: str) -> None:
     """Whatever rings, a desk can say what it is called and what to do, in English and Chinese."""
     page = runbook_of(slug, runbooks())
     assert slug.startswith(page.rule)
+    assert page.condition == (slug in RULES)
     assert page.name_en.isascii()
     assert "**Do first**" in page.en
     assert "**先做**" in page.zh
