@@ -48,6 +48,7 @@ PROGRAMS = {
     "influxdb": ("/usr/bin/influxd", "/usr/local/bin/influxd"),
     "curl": ("/usr/bin/curl",),
     "mosquitto-clients": ("/usr/bin/mosquitto_pub",),
+    "chromium": ("/usr/bin/chromium",),
 }
 
 # Debian asks this program whether a service may start.

@@ -152,7 +152,7 @@ class Page:
 @contextmanager
 def chromium(folder: Path) -> Iterator[Chromium]:
     """Run a Chromium from Debian's package with a profile of its own; raises `servers.Missing`."""
-    program = servers.install("chromium", "/usr/bin/chromium")
+    program = servers.install("chromium")
     # The browser reads commands from descriptor 3 and answers on 4.
     read_here, write_there = os.pipe()
     read_there, write_here = os.pipe()

@@ -19,9 +19,11 @@ UNKNOWN = {
     "code": "999999", "key": "999999:rule:1", "ticket_id": "20200101-0001", "callout_id": "20200101-0001-1",
     "incident_key": "lift:999999:1", "number": "99", "gateway": "none",
 }  # fmt: skip
-# Quarantine is not for firms at all, and runbooks are everybody's.
+# Quarantine is not for firms at all; runbooks and the files of the console are everybody's.
 WITH_IDS = [
-    route for route in ROUTES if "{" in route[1] and not {"{quarantine_id}", "{rule}"} & set(route[1].split("/"))
+    route
+    for route in ROUTES
+    if "{" in route[1] and not {"{quarantine_id}", "{rule}", "{file}"} & set(route[1].split("/"))
 ]
 
 
