@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from lift.batch import Floats, Ints, Mask
 from lift.errors import Invalid
@@ -127,7 +127,7 @@ def _tests(kind: str, attribute: str, values: NDArray[np.object_], had: Mask) ->
     everybody, total = len(known), int(had[known].sum())
     prior = _prior(affected, sizes * (total / max(everybody, 1)))
     # Half of what is exactly as likely counts.
-    law = stats.hypergeom(everybody, total, sizes)
+    law = scipy.stats.hypergeom(everybody, total, sizes)
     p = np.minimum(law.sf(affected) + 0.5 * law.pmf(affected), 1.0)
     return [
         _Test(
@@ -181,7 +181,7 @@ def _ratio(count: int, size: int, total: int, everybody: int) -> tuple[float, fl
 def _share_at(part: float, hits: int, misses: int) -> float:
     if hits <= 0:
         return 0.0
-    return float(stats.beta.ppf(part, hits, misses)) if misses > 0 else 1.0
+    return float(scipy.stats.beta.ppf(part, hits, misses)) if misses > 0 else 1.0
 
 
 def _prior(affected: Ints, expected: Floats) -> float:

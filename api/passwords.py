@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections import OrderedDict
 from typing import Final
@@ -13,8 +14,6 @@ from lift.errors import Unavailable
 
 # RFC 9106's second recommended choice (64 MiB, 3 passes), the default of the library.
 _HASHER: Final = argon2.PasswordHasher()
-# Checked for a name that does not exist, so that it takes as long as one that does.
-_NOBODY: Final = _HASHER.hash("nobody")
 # Each check takes 64 MiB and a core for about 0.1 s; the alarm path runs on the same machine.
 _CHECKS_AT_ONCE: Final = 2
 # How many may be checked or wait for it: whoever floods the sign-in must not take every thread from the routes.
@@ -30,12 +29,19 @@ def hash_password(password: str) -> str:
     return _HASHER.hash(password)
 
 
+@functools.cache
+def _nobody() -> str:
+    """Give what is checked for a name that does not exist, so that it takes as long as one that does."""
+    return _HASHER.hash("nobody")
+
+
 class Passwords:
     """Checks passwords without telling from its time or answer whether a name exists."""
 
     def __init__(self) -> None:
         self._line = threading.BoundedSemaphore(_IN_LINE_MAX)
         self._turns = threading.BoundedSemaphore(_CHECKS_AT_ONCE)
+        _nobody()  # now, and not at the first sign-in, which would take longer than the next
 
     def fits(self, password: str, password_hash: str | None) -> bool:
         """Whether a password is the one hashed; None, for a name that does not exist, takes as long to refuse."""
@@ -43,7 +49,7 @@ class Passwords:
             raise Unavailable("sign-in", "too many people sign in at once")
         try:
             with self._turns:
-                _HASHER.verify(password_hash or _NOBODY, password)
+                _HASHER.verify(password_hash or _nobody(), password)
         except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
             return False
         else:

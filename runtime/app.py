@@ -316,6 +316,9 @@ class Liftwatch:
             checks["telemetry"] = HealthCheck(self.ingest.failing is None, self.ingest.failing or "")
             failing = self._alarm_path.failing or self._alarm_path.rule_failing or self.ingest.alarm_path_failing
             checks["alarms"] = HealthCheck(failing is None, failing or "")
+            trips = self.ingest.trip_path_failing
+            if trips is not None:
+                checks["condition"] = HealthCheck(ok=False, detail=trips)
             # One gateway that sends too much is no fault of the platform: it is named, and all is well.
             limited = ", ".join(self.ingest.limited[:_NAMED_MAX])
             checks["gateways"] = HealthCheck(ok=True, detail=f"limited to their rate: {limited}" if limited else "")

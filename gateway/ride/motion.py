@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 import numpy as np
-from scipy import integrate, signal
+import scipy
 
 from gateway.ride.recording import Recording
 from lift.batch import Floats, Mask
@@ -51,7 +51,7 @@ def motion(recording: Recording) -> Motion:
     moving = np.flatnonzero(np.abs(rough) > PART_LOW * top)
     outside = int(OUTSIDE_S * rate_hz)
     first, last = max(0, int(moving[0]) - outside), min(len(z), int(moving[-1]) + 1 + outside)
-    smooth = signal.sosfilt(_low_pass(rate_hz), z - _rest_line(z, first, last))[first:last]
+    smooth = scipy.signal.sosfilt(_low_pass(rate_hz), z - _rest_line(z, first, last))[first:last]
     speed = _integral((z - _rest_line(z, first, last))[first:last], rate_hz)
     # The car stands at both ends: what speed is left there has drifted in.
     speed -= np.linspace(speed[0], speed[-1], len(speed))
@@ -76,7 +76,7 @@ def between(speed: Floats) -> tuple[Mask, Mask]:
 
 
 def _integral(values: Floats, rate_hz: float) -> Floats:
-    sums: Floats = integrate.cumulative_trapezoid(values, dx=1.0 / rate_hz, initial=0.0)
+    sums: Floats = scipy.integrate.cumulative_trapezoid(values, dx=1.0 / rate_hz, initial=0.0)
     return sums
 
 
@@ -113,18 +113,18 @@ def _steady(speed: Floats, rate_hz: float) -> slice | None:
 def _slope(values: Floats, rate_hz: float) -> Floats:
     """Give the slope of the straight line fitted to each half second, in units a second."""
     window = int(JERK_S * rate_hz) // 2 * 2 + 1
-    slopes: Floats = signal.oaconvolve(values, _fit(window) * rate_hz, mode="valid")
+    slopes: Floats = scipy.signal.oaconvolve(values, _fit(window) * rate_hz, mode="valid")
     return slopes
 
 
 @lru_cache(maxsize=16)
 def _fit(window: int) -> Floats:
     """Give the weights of a least-squares slope, in the order of a convolution."""
-    fit: Floats = signal.savgol_coeffs(window, polyorder=1, deriv=1, use="conv")
+    fit: Floats = scipy.signal.savgol_coeffs(window, polyorder=1, deriv=1, use="conv")
     return fit
 
 
 @lru_cache(maxsize=16)
 def _low_pass(rate_hz: float) -> Floats:
-    sections: Floats = signal.butter(2, MOTION_HZ, fs=rate_hz, output="sos")
+    sections: Floats = scipy.signal.butter(2, MOTION_HZ, fs=rate_hz, output="sos")
     return sections

@@ -6,7 +6,9 @@ from itertools import pairwise
 from typing import Final
 
 import numpy as np
-from scipy import signal
+
+# Its parts are loaded where they are first used: they take longer than most commands do.
+import scipy
 
 from gateway.ride.recording import RATE_HZ_MAX, RATE_HZ_MIN
 from lift.batch import Floats
@@ -39,7 +41,7 @@ def trips(acceleration: Floats, rate_hz: float) -> list[slice]:
     if len(acceleration) < rate_hz:
         return []
     z = np.asarray(acceleration[:, 2], np.float64)
-    smooth = signal.sosfiltfilt(signal.butter(2, _MOTION_HZ, fs=rate_hz, output="sos"), z - np.median(z))
+    smooth = scipy.signal.sosfiltfilt(scipy.signal.butter(2, _MOTION_HZ, fs=rate_hz, output="sos"), z - np.median(z))
     smooth -= _bias(smooth, rate_hz)
     spans = _whole_trips(smooth, rate_hz)
     margin = int(MARGIN_S * rate_hz)

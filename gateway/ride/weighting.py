@@ -11,7 +11,7 @@ from math import ceil, pi, sqrt, tan
 from typing import Final, NamedTuple
 
 import numpy as np
-from scipy import signal
+import scipy
 
 from lift.batch import Floats
 
@@ -59,7 +59,7 @@ def sections(weighting: Weighting, rate_hz: float) -> Floats:
         analogue.append((w6, [1.0, w5 / curve.q5, w5**2], [1.0, w6 / curve.q6, w6**2]))
     rows = []
     for corner, above, below in analogue:
-        zeros, poles = signal.bilinear(above, below, fs=0.5 * corner / tan(0.5 * corner / rate_hz))
+        zeros, poles = scipy.signal.bilinear(above, below, fs=0.5 * corner / tan(0.5 * corner / rate_hz))
         rows.append(np.concatenate([np.pad(zeros, (3 - len(zeros), 0)), poles]))
     return np.array(rows)
 
@@ -71,7 +71,7 @@ def weigh(values: Floats, rate_hz: float, weighting: Weighting, part: slice) -> 
     that neither its edges nor what lies beyond them ring in it. Empty where it never crosses zero.
     """
     finer = max(1, ceil(WORK_RATE_HZ / rate_hz))
-    fine = signal.resample_poly(values, finer, 1) if finer > 1 else values
+    fine = scipy.signal.resample_poly(values, finer, 1) if finer > 1 else values
     inside = fine[part.start * finer : part.stop * finer]
     inside = inside - inside.mean()
     crossings = np.flatnonzero(np.diff(inside > 0.0)) + 1
@@ -80,5 +80,5 @@ def weigh(values: Floats, rate_hz: float, weighting: Weighting, part: slice) -> 
     inside = inside[crossings[0] : crossings[-1]]
     settle = min(int(_SETTLE_S * rate_hz * finer), len(inside))
     continued = np.concatenate([-inside[settle - 1 :: -1], inside, -inside[: -settle - 1 : -1]])
-    weighted: Floats = signal.sosfilt(sections(weighting, rate_hz * finer), continued)
+    weighted: Floats = scipy.signal.sosfilt(sections(weighting, rate_hz * finer), continued)
     return weighted[settle : settle + len(inside)]
