@@ -25,7 +25,7 @@ export const alarms = {
     ["chattering", say("chattering")], ["stale", say("stale")], ["wear", say("condition")], ["everything", say("everything")],
   ],
   key: (alarm) => alarm.key,
-  count: (found, filter) => (filter === "sight" ? found.filter((alarm) => UNSEEN.has(alarm.state) && RANK[alarm.priority] < 2).length : null),
+  count: (found, filter) => (filter === "sight" ? found.filter((alarm) => UNSEEN.has(alarm.state) && !over(alarm) && RANK[alarm.priority] < 2).length : null),
 
   async load(filter) {
     if (filter === "everything") return (await get("alarms?limit=200")).alarms;

@@ -6,7 +6,10 @@ import { age, facts, go, h, moment, part, plot, round, table } from "./page.js";
 import { get, getKept, now } from "./server.js";
 import { language, MEANINGS, say, STATES, told } from "./words.js";
 
-const SPANS = { last_hour: [3600e3, ""], last_day: [86400e3, "&resolution=5m"], last_week: [7 * 86400e3, "&resolution=1h"] };
+// Length in ms, resolution, and how long a silence may be before the line is broken: 180 s is lost contact.
+const SPANS = {
+  last_hour: [3600e3, "", 180e3], last_day: [86400e3, "&resolution=5m", 900e3], last_week: [7 * 86400e3, "&resolution=1h", 3 * 3600e3],
+};
 // What an inspector asks for first.
 const TRIP_COLUMNS = ["from_landing", "to_landing", "flight_time", "top_speed", "door_closing_time", "door_opening_time", "door_reversals", "levelling_error"];
 
@@ -53,13 +56,13 @@ async function readings(path) {
   const known = (await getKept("catalogue")).signals;
   const place = h("div", {});
   const draw = async () => {
-    const [length, resolution] = SPANS[span];
+    const [length, resolution, silence] = SPANS[span];
     const to = now();
     const from = to - length;
     const spelled = (ms) => encodeURIComponent(new Date(ms).toISOString());
     const found = await get(`${path}/history?signals=${signal}&start=${spelled(from)}&end=${spelled(to)}${resolution}`);
     const whole = known.find((one) => one.name === signal)?.whole;
-    place.replaceChildren(plot(found.at.map(Date.parse), found.signals[signal], { from, to, stepped: whole }));
+    place.replaceChildren(plot(found.at.map(Date.parse), found.signals[signal], { from, to, silence, stepped: whole }));
   };
   const choose = (name, choices, chosen, set) => {
     const box = h("select", { "aria-label": name, onchange: () => { set(box.value); draw(); } },

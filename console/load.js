@@ -5,7 +5,7 @@ import { go, h, part, round, spell, table } from "./page.js";
 import { get } from "./server.js";
 import { say } from "./words.js";
 
-const percent = (share) => (share === null ? "–" : `${round(100 * share)} %`);
+const percent = (share) => (share === null ? "–" : `${Math.round(1000 * share) / 10} %`);
 const judged = (text, good) => h("span", { class: good ? "good" : "bad" }, `${good ? "✓" : "!"} ${text}`);
 
 export const load = {

@@ -154,8 +154,8 @@ export function markdown(text) {
 
 const bold = (text) => text.split("**").map((piece, at) => (at % 2 ? h("b", {}, piece) : piece.replaceAll("`", "")));
 
-/** Draw a series over time with its lowest and highest value; gaps where nothing was reported. */
-export function plot(times, values, { from, to, stepped }) {
+/** Draw a series over time with its lowest and highest value; a gap where nothing was reported for longer than `silence`. */
+export function plot(times, values, { from, to, silence, stepped }) {
   const known = values.filter((value) => value !== null);
   if (!known.length) return empty("no_readings");
   const low = Math.min(...known);
@@ -167,9 +167,9 @@ export function plot(times, values, { from, to, stepped }) {
     if (value === null) return;
     const x = ((times[at] - from) / (to - from)) * 1000;
     const y = 95 - ((value - low) / span) * 90;
-    if (before === null) path += `M${x.toFixed(1)} ${y.toFixed(1)}`;
+    if (before === null || times[at] - before > silence) path += `M${x.toFixed(1)} ${y.toFixed(1)}`;
     else path += stepped ? `H${x.toFixed(1)}V${y.toFixed(1)}` : `L${x.toFixed(1)} ${y.toFixed(1)}`;
-    before = value;
+    before = times[at];
   });
   return h("figure", {}, h("svg", { class: "plot", viewBox: "0 0 1000 100", preserveAspectRatio: "none", role: "img" },
     h("rect", { width: 1000, height: 100 }), h("path", { d: path })),
