@@ -77,12 +77,13 @@ def welcome(settings: Settings, passwords: Mapping[str, str]) -> str:
     lines = [
         f"Liftwatch watches {settings.simulated_lifts:,} simulated lifts, looked at every second.",
         f"  scenario          {settings.scenario}: {story}",
-        f"  console and API   http://{settings.http_host}:{settings.http_port}/",
+        f"  console 控制台    http://{settings.http_host}:{settings.http_port}/console",
+        f"  API 接口          http://{settings.http_host}:{settings.http_port}/",
         f"  MQTT              {settings.broker}",
         f"  kept in           {settings.data_dir}",
-        "  sign in as        "
+        "  sign in as 登录   "
         + "\n                    ".join(f"{name:10}  {password}" for name, password in passwords.items()),
-        "Ctrl-C stops it; the next start goes on from there.",
+        "Ctrl-C stops it; the next start goes on from there. 按 Ctrl-C 停止，再次启动从停止处继续。",
     ]
     return "\n".join(lines)
 
