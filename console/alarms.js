@@ -5,10 +5,10 @@ import { act, age, ask, facts, go, h, mark, marks, moment, part } from "./page.j
 import { get, now } from "./server.js";
 import { PRIORITIES, say, SIGNS, STATES, told } from "./words.js";
 
-const RANK = { emergency: 0, high: 1, medium: 2, low: 3 };
+const RANK = { emergency: 0, high: 1, medium: 2, low: 3, journal: 4 };
 const STALE_MS = 24 * 3600 * 1000;
 const UNSEEN = new Set(["unacknowledged", "latched_unacknowledged", "returned_unacknowledged"]);
-const HIDDEN = new Set(["shelved", "suppressed", "out_of_service", "normal"]);
+const HIDDEN = new Set(["shelved", "suppressed", "out_of_service", "normal", "journal"]);
 const SHIFT = [[15, "15 min"], [60, "1 h"], [120, "2 h"], [240, "4 h"], [480, "8 h"]];
 const LONG = [[60, "1 h"], [480, "8 h"], [1440, "1 d"], [10080, "7 d"], [43200, "30 d"]];
 
@@ -82,7 +82,7 @@ function buttons(alarm, may) {
       run: () => ask({ title: say("unshelve"), fields: [], path: `${path}/unshelve` }) }),
     standing && !emergency && !HIDDEN.has(alarm.state) && may.has("shelve_alarm") && act({ key: "s", word: say("shelve"),
       run: () => ask({ title: say("shelve"), fields: why(SHIFT), path: `${path}/shelve` }) }),
-    may.has("take_out_of_service") && !emergency && outButton(alarm.lift, alarm.rule),
+    may.has("take_out_of_service") && !emergency && alarm.priority !== "journal" && outButton(alarm.lift, alarm.rule),
     emergency && h("span", { class: "soft" }, say("never_shelved")));
 }
 

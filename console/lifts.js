@@ -27,7 +27,7 @@ export const lifts = {
   async detail(code, may) {
     const path = `lifts/${encodeURIComponent(code)}`;
     const [state, alarms, out, trips] = await Promise.all([
-      get(`${path}/state`), get(`alarms?lift=${encodeURIComponent(code)}&limit=50`),
+      get(`${path}/state`), get(`alarms?lift=${encodeURIComponent(code)}&journal=true&limit=50`),
       get(`out-of-service?lift=${encodeURIComponent(code)}`), get(`${path}/trips?limit=10`),
     ]);
     return [

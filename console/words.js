@@ -51,9 +51,9 @@ export const STATES = {
   unacknowledged: ["unacknowledged", "未确认"], acknowledged: ["acknowledged", "已确认"],
   returned_unacknowledged: ["returned, unacknowledged", "复归未确认"], latched_unacknowledged: ["latched, unacknowledged", "锁存未确认"],
   latched_acknowledged: ["latched, acknowledged", "锁存已确认"], shelved: ["shelved", "搁置"], suppressed: ["suppressed", "抑制"],
-  out_of_service: ["out of service", "停用"], normal: ["normal", "正常"],
+  out_of_service: ["out of service", "停用"], normal: ["normal", "正常"], journal: ["journal", "日志"],
 };
-export const PRIORITIES = { emergency: ["EMERGENCY", "紧急"], high: ["HIGH", "高"], medium: ["MEDIUM", "中"], low: ["LOW", "低"] };
+export const PRIORITIES = { emergency: ["EMERGENCY", "紧急"], high: ["HIGH", "高"], medium: ["MEDIUM", "中"], low: ["LOW", "低"], journal: ["JOURNAL", "日志"] };
 export const STAGES = {
   received: ["received", "接警"], dispatched: ["dispatched", "派单"], accepted: ["accepted", "响应"],
   en_route: ["en route", "出发"], arrived: ["arrived", "到达"], released: ["released", "解困"],

@@ -165,8 +165,9 @@ def test_a_firm_on_a_phone_sees_its_own(desk: Desk, name: str) -> None:
 def test_an_inspector_reads_and_changes_nothing(desk: Desk) -> None:
     """A lift's history can be read; nothing is offered that an inspector may not do."""
     alarm = desk.ring("door_closing_fault", Priority.MEDIUM)
+    desk.ring("mode_changed_43", Priority.JOURNAL, code=Code.INSPECTION)
     page = desk.open("inspector", f"lifts/{EAST}")
-    page.reads("History", "Newest trips", "Door closing fault", "Register", place=".detail")
+    page.reads("History", "Newest trips", "Door closing fault", "Register", "Mode changed: Inspection", place=".detail")
     page.run(f"location.hash = '#/alarms/{alarm.key}'")
     page.reads("What to do", place=".detail")
     assert page.run("document.querySelectorAll('.detail .acts button').length") == 0

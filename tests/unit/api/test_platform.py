@@ -62,3 +62,14 @@ def test_replay_is_the_administrators(world: World, sign_in: Callable[[str], Cli
     assert world.replayed == [number]
     assert sign_in("admin").get("/v1/quarantine?waiting=true").json()["messages"] == []
     assert sign_in("admin").post("/v1/quarantine/999/replay").status_code == 404
+
+
+def test_console_is_a_page_of_ours_alone(nobody: Client) -> None:
+    """Its policy lets in scripts of this server only; a file that is none of it is not found, wherever it lies."""
+    page = nobody.get("/console")
+    assert page.status_code == 200
+    assert "script-src 'self'" in page.headers["content-security-policy"]
+    assert "unsafe" not in page.headers["content-security-policy"]
+    assert nobody.get("/console/console.js").headers["content-type"].startswith("text/javascript")
+    for other in ("index.html", "none.js", "..%2Fpyproject.toml", "%2e%2e/README.md", "words.js%00"):
+        assert nobody.get(f"/console/{other}").status_code == 404
