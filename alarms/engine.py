@@ -184,7 +184,9 @@ class Engine:
             on = on & ~inhibited[rule.inhibited_in]
         self._phases.see(number, here, wave.lift, wave.at, on)
         if rule.bridges_s and self._phases.active[number]:
-            self._phases.settle(number, here, wave.lift, rule.settled(now))
+            wavering = self._phases.wavers(number, here)
+            if wavering.any():
+                self._phases.settle(number, wave.lift[wavering & rule.settled(now)])
 
     def _expire(self, wave: Batch, here: Where, found: list[Crossing]) -> None:
         """Fire what was due before these readings, and end the silence of the lifts that speak again."""

@@ -206,24 +206,18 @@ ZONE_REACH_M: Final = 0.2
 _STOREYS_OFF_MAX: Final = 0.25
 
 
-def _height_at_landing(now: Readings) -> Floats:
-    return np.where(_opened(now), now[CAR_HEIGHT], np.float32(np.nan))
-
-
 @shared
 def _opened(now: Readings) -> Mask:
     """Car stands at a landing for people to get in and out: what it shows then is what that landing is."""
     return open_at_landing(now) & standing(now)
 
 
-TOP_LANDING: Final = Highest("top_landing", of=_height_at_landing)
+def _height(now: Readings) -> Floats:
+    return now[CAR_HEIGHT]
 
 
-def _main_height(now: Readings) -> Floats:
-    return np.where(_opened(now) & now.shows(CAR_POSITION, 1), now[CAR_HEIGHT], np.float32(np.nan))
-
-
-MAIN_LANDING: Final = Highest("main_landing", of=_main_height)
+TOP_LANDING: Final = Highest("top_landing", when=_opened, of=_height)
+MAIN_LANDING: Final = Highest("main_landing", when=lambda now: _opened(now) & now.shows(CAR_POSITION, 1), of=_height)
 
 
 def _storey(number: Floats) -> Floats:
@@ -232,38 +226,36 @@ def _storey(number: Floats) -> Floats:
     return storey
 
 
-def _lowest_storey(now: Readings) -> Floats:
-    """Say which number the lowest landing has, as far as one reading shows: heights are counted from that landing.
+def _last_storey(now: Readings) -> Floats:
+    """Say which number the last landing has, as far as one reading shows: heights are counted from the lowest landing.
 
-    Either the car stands there, or it stands above the main landing, number 1, and that is so many of the storeys
-    between the two above the lowest.
+    Either the car stands at the lowest, or it stands above the main landing, number 1, and that is so many of the
+    storeys between the two above the lowest.
     """
-    known = np.full(len(now), np.nan, np.float32)
-    some = np.flatnonzero(_opened(now))
-    number, height = _storey(now[CAR_POSITION][some]), now[CAR_HEIGHT][some]
+    number, height, main = _storey(now[CAR_POSITION]), now[CAR_HEIGHT], now.highest(MAIN_LANDING)
     lowest = np.where(np.abs(height) <= ZONE_REACH_M, number, np.float32(np.nan))
-    storeys, main = number - 1, now.highest(MAIN_LANDING)[some]
+    storeys = number - 1
     above = (storeys > 0) & (height > main)
     below = np.divide(main * storeys, height - main, out=np.full_like(height, np.nan), where=above)
     whole = np.rint(below)
     counted = np.where(np.abs(below - whole) <= _STOREYS_OFF_MAX, 1 - whole, np.float32(np.nan))
-    known[some] = np.fmax(lowest, counted)
-    return known
+    last: Floats = np.fmax(lowest, counted) + now.landings - 1
+    return last
 
 
 # Where the numbers contradict each other the greater: then no landing counts as the last, and nothing is said.
-LOWEST_STOREY: Final = Highest("lowest_storey", of=_lowest_storey)
+LAST_STOREY: Final = Highest("last_storey", when=_opened, of=_last_storey)
 
 
-def _below_top_level(now: Readings) -> Floats:
-    """Give how far up the car was, as a depth, while in the door zone of the landing that must be the last."""
-    last = _storey(now[CAR_POSITION]) - now.highest(LOWEST_STOREY) == now.landings - 1
-    return np.where(last & in_door_zone(now), -now[CAR_HEIGHT], np.float32(np.nan))
+def _in_top_zone(now: Readings) -> Mask:
+    """Car is in the door zone of the landing that must be the last."""
+    at_last: Mask = _storey(now[CAR_POSITION]) == now.highest(LAST_STOREY)
+    return at_last & in_door_zone(now)
 
 
 # The door zone is one stretch of the hoistway: outside it, and higher than a place inside it, is above it. A car that
 # comes up for the first time is seen in it once at least, since it is slow there.
-TOP_ZONE_DEPTH: Final = Highest("top_zone_depth", of=_below_top_level)
+TOP_ZONE_DEPTH: Final = Highest("top_zone_depth", when=_in_top_zone, of=lambda now: -now[CAR_HEIGHT])
 
 # ------------------------------------------------------------------------------------ slow counters
 

@@ -31,8 +31,10 @@ def learn(memories: Sequence[Memory], known: Known, now: Readings, wave: Batch, 
                 case Tally():
                     _count(memory, known, now, wave)
                 case Highest():
-                    reached = known.reached[known.row[memory]]
-                    reached[here] = np.fmax(reached[here], memory.of(now))
+                    some = memory.when(now).nonzero()[0]
+                    if some.size:
+                        lifts, reached = wave.lift[some], known.reached[known.row[memory]]
+                        reached[lifts] = np.fmax(reached[lifts], memory.of(now.part(some)))
         except Exception as error:  # noqa: BLE001 - whatever it is, the rules must still be asked
             failed(memory, error)
     for row, word in zip(known.words, now.words, strict=True):

@@ -57,15 +57,19 @@ class Tally:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Highest:
-    """The largest value that `of` has ever given, NaN = none yet; where it gives NaN, nothing is learned."""
+    """The largest value that `of` has ever given while `when` held, NaN = none yet; from NaN nothing is learned.
+
+    `of` is only asked about the lifts for which `when` holds.
+    """
 
     name: str
+    when: Callable[[Readings], Mask]
     of: Callable[[Readings], Floats]
 
     @property
     def asks(self) -> tuple[Callable[[Readings], object], ...]:
         """Give everything it looks at readings with."""
-        return (self.of,)
+        return (self.when, self.of)
 
 
 Memory: TypeAlias = Remembered | Tally | Highest

@@ -83,6 +83,9 @@ class Phases:
 
     def _change(self, rule: int, lifts: Slots | _Positions, at: Ints, phase: _Small) -> None:
         """Move lifts whose condition has begun or ended; a latched one stays as it is until it is reset."""
+        if not self.bridged[rule] and int(phase.max()) <= PENDING:
+            self._begin(rule, lifts, at, phase == NORMAL)
+            return
         begins = phase == NORMAL
         after = np.where(phase == LATCHED, LATCHED, phase ^ 1)
         if self.bridged[rule]:
@@ -96,9 +99,22 @@ class Phases:
         self.due[some] = np.minimum(self.due[some], self._deadlines(rule, some))
         self.active[rule] += int(np.count_nonzero(begins)) - (lifts.size - some.size)
 
-    def settle(self, rule: int, where: Where, lifts: Slots | _Positions, settled: Mask) -> None:
+    def _begin(self, rule: int, lifts: Slots | _Positions, at: Ints, begins: Mask) -> None:
+        """Move lifts from normal to pending where the condition begins, and the others back: what happens mostly."""
+        self.phase[rule][lifts] = begins
+        began, when = lifts[begins], at[begins]
+        self.onset[rule][began] = when
+        self.turned[rule][began] = when
+        self.due[began] = np.minimum(self.due[began], when + self.on_delay[rule])
+        self.active[rule] += 2 * began.size - lifts.size
+
+    def wavers(self, rule: int, where: Where) -> Mask:
+        """Say which of these lifts are in a bridged break."""
+        wavering: Mask = pick(self.phase[rule], where) == WAVERING
+        return wavering
+
+    def settle(self, rule: int, over: Slots | _Positions) -> None:
         """End the bridged breaks of lifts for which the matter is over."""
-        over = lifts[settled & (pick(self.phase[rule], where) == WAVERING)]
         self.phase[rule, over] = NORMAL
         self.active[rule] -= over.size
 

@@ -225,6 +225,12 @@ class Readings:
             worked.flags.writeable = False
         return worked
 
+    def part(self, some: NDArray[np.intp]) -> Readings:
+        """Give the readings of some of these lifts, by position."""
+        lifts = some + self._where.start if isinstance(self._where, slice) else self._where[some]
+        at = None if self._at is None else self._at[some]
+        return Readings(self._known, lifts, some.size, _at=at, _worked={"words": [word[some] for word in self.words]})
+
     def _look(self, row: NDArray[Element]) -> NDArray[Element]:
         """Pick out our lifts; a rule that writes into what it sees gets an error instead of the fleet's state."""
         seen = pick(row, self._where)

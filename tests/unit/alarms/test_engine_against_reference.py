@@ -38,7 +38,7 @@ CALLS = Tally(
     counts=lambda now: now.remembers(CALLED) & now.shows(PASSENGER, 1),
     resets=lambda now: now[CAR_SPEED] >= 2,
 )
-SUMMIT = Highest("summit", of=lambda now: now[CAR_HEIGHT])
+SUMMIT = Highest("summit", when=lambda now: now[CAR_HEIGHT] >= -1e9, of=lambda now: now[CAR_HEIGHT])
 
 
 class Occupied(Rule):
