@@ -247,6 +247,12 @@ def _last_storey(now: Readings) -> Floats:
 LAST_STOREY: Final = Highest("last_storey", when=_opened, of=_last_storey)
 
 
+def landings_above(now: Readings) -> Mask:
+    """Car's position says that there are further landings above; false where the last one's number is not known."""
+    above: Mask = _storey(now[CAR_POSITION]) < now.highest(LAST_STOREY)
+    return above
+
+
 def _in_top_zone(now: Readings) -> Mask:
     """Car is in the door zone of the landing that must be the last."""
     at_last: Mask = _storey(now[CAR_POSITION]) == now.highest(LAST_STOREY)

@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from alarms.features import TOP_LANDING, TOP_ZONE_DEPTH, ZONE_REACH_M, door_shut, outside_door_zone, standing
+from alarms.features import (
+    TOP_LANDING,
+    TOP_ZONE_DEPTH,
+    ZONE_REACH_M,
+    door_shut,
+    landings_above,
+    outside_door_zone,
+    standing,
+)
 from alarms.readings import Readings
 from alarms.rule import ATTENDED, Rule
 from lift.alarm import Priority
@@ -35,7 +43,8 @@ class OvertravelTop(Rule):
         height = now[CAR_HEIGHT]
         over_level = height - now.highest(TOP_LANDING)
         over_zone = height + now.highest(TOP_ZONE_DEPTH)
-        beyond = (over_level > OVERTRAVEL_MIN) & (over_level < OVERTRAVEL_MAX)
+        # Who has only been seen at the first landing yet, and stops a little above it, is not at the top.
+        beyond = (over_level > OVERTRAVEL_MIN) & (over_level < OVERTRAVEL_MAX) & ~landings_above(now)
         # A place in the zone is up to its reach below the landing.
         beyond |= (over_zone > OVERTRAVEL_MIN) & (over_zone < OVERTRAVEL_MAX + ZONE_REACH_M)
         stopped = standing(now) & outside_door_zone(now) & door_shut(now) & ~now.shows(SAFETY_CHAIN, 1)

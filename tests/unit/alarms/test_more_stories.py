@@ -161,6 +161,8 @@ SILENT: list[tuple[str, str, list[Step]]] = [
     ("overtravel_top", "above the last landing but one", [
         *FIRST_UP[:2], (20, 20, {**FIRST_UP[2][2], "car_position": 11, "car_height": 29.9}),
         (21, 60, {**BEYOND, "car_position": 11, "car_height": 30.35})]),
+    ("overtravel_top", "a little above the first landing, the only one seen", [
+        *FIRST_UP[:1], (10, 60, {**BEYOND, "car_position": 1, "car_height": 0.5})]),
     ("overtravel_top", "lowest landing never seen", [
         *FIRST_UP[1:], (21, 60, {**BEYOND, "car_position": 12, "car_height": 33.35})]),
     ("overtravel_top", "storeys that do not tell how deep the basement is", from_basement(15.6)),
