@@ -11,6 +11,7 @@ How an alarm and a record of truth are brought together:
 - An alarm that belongs to no record of a kind its rule finds or is true in is false. Nothing else excuses it.
 - A record is due when it could be observed for as long as the slowest rule that finds it waits (`DUE_S`); shorter
   ones are `brief`: nobody promised them. What could not be observed before the run ended is brief as well.
+- A record of a kind that no rule is there to find is counted and neither found nor missed.
 - A record of which the truth says that nothing the lift's terminal reports ever shows it is `hidden`, and counted.
 - One origin with many records (a power cut, an entrapment, a press of the button) is judged record by record.
 - The delay is from `observable_at` until the alarm came out of the engine, the way of the readings included.
@@ -165,6 +166,10 @@ DUE_S: Final[dict[Kind, float]] = {
     K.LOAD_STUCK: 2 * 3600.0,
     **dict.fromkeys(WEAR, 6 * 3600.0),
 }
+
+
+# What some rule is there to find; slow wear besides is the condition monitor's, over weeks, and is only counted here.
+FINDABLE: Final = frozenset(CODE) | frozenset(kind for meaning in MEANINGS.values() for kind in meaning.finds)
 
 
 def meaning_of(rule: str, code: Code | None) -> Meaning:
@@ -362,6 +367,8 @@ def _judge_truth(
     kind = score.kinds[truth.kind]
     kind.true += 1
     kind.ticket += id(truth) in tickets
+    if truth.kind not in FINDABLE:
+        return
     if found_by:
         kind.found += 1
         kind.delays.append((min(alarm.out for alarm in found_by) - observable) / SECOND_US)
