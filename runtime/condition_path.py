@@ -80,10 +80,11 @@ class ConditionPath:
         """
         if not self._file.exists():
             return 0
-        data = self._file.read_bytes()
         try:
-            saved_at = int.from_bytes(data[:8], "little")
-            self._monitor.restore(data[8:])
+            # Arrays are read straight to where they belong: a buffer would only copy them once more.
+            with self._file.open("rb", buffering=0) as file:
+                saved_at = int.from_bytes(file.read(8), "little")
+                self._monitor.restore(file)
         except Invalid as error:
             log.warning("the saved condition state does not fit any more; baselines begin anew: %s", error)
             return 0
@@ -98,7 +99,9 @@ class ConditionPath:
     def save(self) -> None:
         """Save the monitor's state; what it raised since is raised again after a crash, under the same keys."""
         self._saved = time.monotonic()
-        saved_file.save(self._file, self._clock.now().to_bytes(8, "little"), self._monitor.save())
+        with saved_file.replacing(self._file) as file:
+            file.write(self._clock.now().to_bytes(8, "little"))
+            self._monitor.save(file)
 
     def metrics(self) -> list[Metric]:
         """Give the path's figures."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
+from alarms.condition.features import CHANGED, NOVEL, RULES
 from alarms.condition.monitor import ConditionMonitor
 from lift.alarm import Change, Transition
 from lift.fleet import Fleet
@@ -23,6 +24,16 @@ MIDNIGHT: Final = 1_763_913_600_000_000
 # A crew that comes for a fault has what wore in its hands; an alarm within two weeks of the fault is about it.
 AFTER_DAYS: Final = 14
 EARLY_DAYS: Final = 7.0
+
+# Which rules are left out of which trial.
+_SINGLE: Final = frozenset(RULES) - {CHANGED, NOVEL}
+ALL_OF_IT: Final = "all"
+VARIANTS: Final[Mapping[str, frozenset[str]]] = {
+    ALL_OF_IT: frozenset(),
+    "one a feature": frozenset({CHANGED, NOVEL}),
+    "together": _SINGLE | {NOVEL},
+    "adaptive": _SINGLE | {CHANGED},
+}
 
 
 @dataclass(slots=True)
@@ -44,9 +55,9 @@ class WearScore:
         """Count the cases whose fault came within the months."""
         return sum(len(leads) for leads in self.leads.values())
 
-    def early(self, kind: str | None = None) -> float:
-        """Give the share of cases found at least 7 days before their fault."""
-        leads = [lead for name, some in self.leads.items() for lead in some if kind in {None, name}]
+    def early(self, *kinds: str) -> float:
+        """Give the share of cases, of all kinds or of some, found at least 7 days before their fault."""
+        leads = [lead for name, some in self.leads.items() for lead in some if not kinds or name in kinds]
         return sum(lead is not None and lead >= EARLY_DAYS for lead in leads) / max(len(leads), 1)
 
     def false_a_thousand(self) -> float:
@@ -89,20 +100,34 @@ def evaluate_wear(
     progress: Progress = lambda _part: None,
 ) -> WearScore:
     """Live through months of trips and judge every maintenance alarm; `wear` times life's rates of wear."""
-    city = build_city(lifts=lifts, seed=seed)
-    fleet = Fleet(city.register.lifts)
-    monitor = ConditionMonitor(fleet, peers_of(city.register.lifts))
     plan = MonthsPlan(lifts=lifts, days=days, seed=seed, start=MIDNIGHT, wear=wear, trips_a_day=trips_a_day)
+    return evaluate_variants(plan, {ALL_OF_IT: frozenset()}, progress=progress)[ALL_OF_IT]
+
+
+def evaluate_variants(
+    plan: MonthsPlan, variants: Mapping[str, frozenset[str]], *, progress: Progress = lambda _part: None
+) -> dict[str, WearScore]:
+    """Live through the same months with several monitors; `variants` gives the rules that each goes without."""
+    city = build_city(lifts=plan.lifts, seed=plan.seed)
+    fleet = Fleet(city.register.lifts)
+    peers = peers_of(city.register.lifts)
+    monitors = {name: ConditionMonitor(fleet, peers, without=without) for name, without in variants.items()}
+    raised: dict[str, list[Transition]] = {name: [] for name in variants}
     months = Months(city, plan)
-    score = WearScore(lifts, days, seed)
-    raised: list[Transition] = []
+    count = 0
     for number, trips in enumerate(months):
-        score.trips += len(trips)
-        raised += [one for one in monitor.take(fleet.in_slots(trips)) if one.change is Change.RAISED]
-        progress((number + 1) / days)
-    raised += [one for one in monitor.advance(MIDNIGHT + (days + 1) * DAY_US) if one.change is Change.RAISED]
-    _judge(city, months.cases, raised, score)
-    return score
+        count += len(trips)
+        ours = fleet.in_slots(trips)
+        for name, monitor in monitors.items():
+            raised[name] += [one for one in monitor.take(ours) if one.change is Change.RAISED]
+        progress((number + 1) / plan.days)
+    scores = {}
+    for name, monitor in monitors.items():
+        late = monitor.advance(MIDNIGHT + (plan.days + 1) * DAY_US)
+        raised[name] += [one for one in late if one.change is Change.RAISED]
+        scores[name] = WearScore(plan.lifts, plan.days, plan.seed, count)
+        _judge(city, months.cases, raised[name], scores[name])
+    return scores
 
 
 def _judge(city: City, cases: Sequence[WearCase], raised: Sequence[Transition], score: WearScore) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 import numpy as np
@@ -48,6 +49,29 @@ _EMPTY: Final = 0.3
 _MOTOR_DEGREES: Final = 70.0
 # What a trip warms the motor for, with the trips that nobody rides.
 _RUN_S: Final = 21.0
+# A lift-year at life's rate, each; nobody publishes such rates, these make enough cases to count.
+_FAINT_A_YEAR: Final = 0.02
+# At its end a dry guide has everything that rubs against it up by this: vibration, current, and warming in °C at
+# full use. None of it alone is worth a visit.
+_DRY_VIBRATION: Final = 0.16
+_DRY_CURRENT: Final = 0.055
+_DRY_DEGREES: Final = 16.0
+# A brake that drags now and then: current and warming on its bad days, which last one or two of so many days.
+_DRAG_CURRENT: Final = 0.12
+_DRAG_DEGREES: Final = 30.0
+_DRAG_EVERY_DAYS: Final = 8.0
+_DRAG_LASTS_DAYS: Final = (1.0, 2.0)
+
+
+class Faint(StrEnum):
+    """Wear that the second-by-second simulation has not: it moves many features a little, or one now and then.
+
+    Dry guides: nobody has oiled the rails; vibration, current and warmth creep up together until a shoe is gone.
+    A dragging brake does not let go quite for a day or two, then does for a week, until it stays.
+    """
+
+    DRY_GUIDES = "dry_guides"
+    BRAKE_DRAGS = "brake_drags"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +101,7 @@ class WearCase:
     """One part that wore: slot of the lift, kind, when it began and failed (µs since 1970 UTC), its cause."""
 
     slot: int
-    kind: Kind
+    kind: Kind | Faint
     began: int
     fails: int
     cause: str
@@ -93,6 +117,8 @@ class Months:
         chance, count = self._chance, len(city)
         self._rough: Floats = 0.03 + 0.012 * np.abs(chance.standard_normal(count))
         self._joint_m: Floats = np.full(count, np.nan)
+        # The bad days of each dragging brake: µs since 1970 UTC, [start, end].
+        self._bad_days: dict[int, Whole] = {}
         self.cases = self._draw_wear()
         self._gain: Floats = np.ones(count)
         self._closing: Floats = city.plant.close_s.astype(np.float64)
@@ -117,7 +143,39 @@ class Months:
                 day_us = int(DAY_S) * SECOND_US
                 begins, fails = (plan.start + round(day * day_us) for day in (began, began + lasts))
                 cases.append(WearCase(slot, rate.kind, begins, fails, rate.cause))
+        cases += self._draw_faint({case.slot for case in cases})
         return sorted(cases, key=lambda case: (case.began, case.slot))
+
+    def _draw_faint(self, worn: set[int]) -> list[WearCase]:
+        """Draw faint wear for lifts in which nothing else wears, by a chance of its own."""
+        plan = self.plan
+        chance = np.random.default_rng(np.random.SeedSequence(plan.seed, spawn_key=(12,)))
+        day_us = int(DAY_S) * SECOND_US
+        cases: list[WearCase] = []
+        for kind in Faint:
+            mean = len(self.city) * _FAINT_A_YEAR * plan.wear * plan.days * DAY_S / YEAR_S
+            for slot in chance.integers(len(self.city), size=int(chance.poisson(mean))).tolist():
+                began, lasts = float(chance.random() * plan.days), float(chance.uniform(*DAYS))
+                gaps = chance.exponential(_DRAG_EVERY_DAYS, 64)
+                bad = chance.uniform(*_DRAG_LASTS_DAYS, 64)
+                if slot in worn:
+                    continue
+                worn.add(slot)
+                begins, fails = (plan.start + round(day * day_us) for day in (began, began + lasts))
+                cases.append(WearCase(slot, kind, begins, fails, "maintenance"))
+                if kind is Faint.BRAKE_DRAGS:
+                    starts = began + np.cumsum(gaps) + np.cumsum(bad) - bad
+                    days = np.stack([starts, np.minimum(starts + bad, began + lasts)])
+                    self._bad_days[slot] = plan.start + (days * day_us).astype(np.int64)
+        return cases
+
+    def _drags(self, slots: Slots, at: Whole) -> Floats:
+        """Say on which trips a brake drags, 0 or 1."""
+        drags = np.zeros(len(slots))
+        for slot, (starts, ends) in self._bad_days.items():
+            here = np.flatnonzero(slots == slot)
+            drags[here] = ((at[here, None] >= starts) & (at[here, None] < ends)).any(axis=1)
+        return drags
 
     def _moments(self, rate: Rate) -> list[tuple[float, int]]:
         plant, plan, chance = self.city.plant, self.plan, self._chance
@@ -169,7 +227,7 @@ class Months:
         typed = {signal: values.astype(signal.dtype) for signal, values in columns.items()}
         return Batch(self.city.codes, slots.astype(np.int32), at, typed)
 
-    def _levels(self, kind: Kind, slots: Slots, at: Whole) -> Floats:
+    def _levels(self, kind: Kind | Faint, slots: Slots, at: Whole) -> Floats:
         """Say how worn one kind of part is at each trip, 0 to 1."""
         level = np.zeros(len(slots))
         for case in self.cases:
@@ -195,6 +253,10 @@ class Months:
         error = chance.normal(0.0, LEVELLING_MM, count) + way * 18.0 * self._levels(Kind.BRAKE_WEAR, slots, at)
         drift = 1.0 + ROPE_DRIFT * self._levels(Kind.ROPE_SLIP, slots, at)
         bearing = self._levels(Kind.BEARING_WEAR, slots, at)
+        dry, drags = self._levels(Faint.DRY_GUIDES, slots, at), self._drags(slots, at)
+        effort = (1.0 + 0.35 * bearing) * (1.0 + _DRY_CURRENT * dry) * (1.0 + _DRAG_CURRENT * drags)
+        degrees = 45.0 * bearing + _DRY_DEGREES * dry + _DRAG_DEGREES * drags
+        rough = self._rough[slots] * self._gain[slots] * (1.0 + _DRY_VIBRATION * dry)
         return {
             t.FROM_LANDING: self._label(slots, start),
             t.TO_LANDING: self._label(slots, goal),
@@ -208,8 +270,8 @@ class Months:
             s.LEVELLING_ERROR: error,
             t.RELEVELLINGS: np.zeros(count),
             s.LOAD: load,
-            **self._motor(slots, hour, plan, load, room, bearing),
-            **self._vibration(slots, np.stack([low, high]), plan, bearing, at),
+            **self._motor(slots, hour, plan, load, room, effort, degrees),
+            **self._vibration(slots, np.stack([low, high]), plan, rough, bearing, at),
         }
 
     def _journeys(self, slots: Slots) -> tuple[Whole, Whole]:
@@ -245,24 +307,31 @@ class Months:
         return out
 
     def _motor(
-        self, slots: Slots, hour: Floats, plan: motion.Profile, load: Floats, room: Floats, bearing: Floats
+        self,
+        slots: Slots,
+        hour: Floats,
+        plan: motion.Profile,
+        load: Floats,
+        room: Floats,
+        more_effort: Floats,
+        degrees: Floats,
     ) -> dict[Signal, Floats]:
         plant, chance = self.city.plant, self._chance
         # Speed is gained and lost once a trip, so the mean of acceleration is twice the speed over the time.
         push = 2.0 * plan.speed / plan.duration
-        effort = (0.25 + 0.9 * np.abs(load - 0.48) + 0.5 * push) * (1.0 + 0.35 * bearing)
+        effort = (0.25 + 0.9 * np.abs(load - 0.48) + 0.5 * push) * more_effort
         noise = 1.0 + 0.03 * chance.standard_normal(len(slots)) / np.sqrt(np.maximum(plan.duration, 1.0))
         busy = hourly()[plant.place[slots], np.minimum(hour, 23.0).astype(np.int64)]
         trips_an_hour = plant.riders[slots] * TRIPS_A_RIDER * self._use[slots] * busy / 24.0
         heat = np.minimum(trips_an_hour * _RUN_S / 3600.0 * np.exp(chance.normal(0.0, 0.35, len(slots))), 0.9)
         return {
             s.MOTOR_CURRENT: plant.current_a[slots] * effort * noise,
-            s.MOTOR_TEMPERATURE: room + 4.0 + (_MOTOR_DEGREES + 45.0 * bearing) * heat,
+            s.MOTOR_TEMPERATURE: room + 4.0 + (_MOTOR_DEGREES + degrees) * heat,
             s.MACHINE_ROOM_TEMPERATURE: room + 8.0 * heat,
         }
 
     def _vibration(
-        self, slots: Slots, ends: Floats, plan: motion.Profile, bearing: Floats, at: Whole
+        self, slots: Slots, ends: Floats, plan: motion.Profile, rough: Floats, bearing: Floats, at: Whole
     ) -> dict[Signal, Floats]:
         plant, chance, count = self.city.plant, self._chance, len(slots)
         joint = KNOCK * self._levels(Kind.RAIL_JOINT_WEAR, slots, at)
@@ -272,7 +341,7 @@ class Months:
         # Speed rises and falls like a ramp at both ends, whose mean square is a third.
         ramp = np.minimum(plan.speed / plan.acceleration + plan.acceleration / plant.jerk[slots], plan.duration / 2)
         running = plan.speed / plant.speed[slots] * np.sqrt(1.0 - 4.0 / 3.0 * ramp / plan.duration)
-        level = self._rough[slots] * self._gain[slots] * running
+        level = rough * running
         columns: dict[Signal, Floats] = {}
         for signal, weight, knocks in (
             (s.VIBRATION_X, 0.8, 0.22),
@@ -287,7 +356,7 @@ class Months:
         top = plant.height(slots, plant.landings[slots] - 1)
         for number, signal in enumerate(t.VIBRATION_AT):
             edges = top * number / t.HEIGHT_BANDS, top * (number + 1) / t.HEIGHT_BANDS
-            columns[signal] = self._band(slots, (low, high), edges, plan, joint, bearing)
+            columns[signal] = self._band(slots, (low, high), edges, plan, rough, joint, bearing)
         return columns
 
     def _band(
@@ -296,6 +365,7 @@ class Months:
         way: tuple[Floats, Floats],
         edges: tuple[Floats, Floats],
         plan: motion.Profile,
+        rough: Floats,
         joint: Floats,
         bearing: Floats,
     ) -> Floats:
@@ -312,7 +382,7 @@ class Months:
         peak = 0.15 * np.sqrt(2.0 * np.log(np.maximum(readings, 1.0)))
         # Where in the band the readings of a second fall is chance, and they fall where the car is slower, too.
         fallen = np.exp(chance.normal(-0.17, 0.2, len(slots)))
-        base = self._rough[slots] * self._gain[slots] * speed / plant.speed[slots] * (1.0 + peak) * fallen
+        base = rough * speed / plant.speed[slots] * (1.0 + peak) * fallen
         here = (self._joint_m[slots] >= edges[0]) & (self._joint_m[slots] < edges[1])
         x, y = (
             (weight * base + knocks * joint * here + 0.03 * bearing + 0.0016)

@@ -12,44 +12,37 @@ thousands of units costs little more than a row of one.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 from scipy.signal import lfilter
 
+from alarms.condition.novelty import Novelty, Tuning
 from lift.batch import Floats, Ints, Mask
 
-# ---- The tuned parameters; all figures in docs/condition-monitoring.md were made with these.
-# Rows after which a statistic counts for one half.
-YOUTH: Final = 100.0
-# Part of its width by which a past range closes with each row, so that one outlier does not blind it for ever.
-FADE: Final = 1.0 / 4_000.0
-# Surprise that never counts, in widths of a past range: a new record by so little happens all the time.
-DEADBAND: Final = 0.05
-# How unlikely a row must be for an alarm: -log10 of its tail probability.
-BAR: Final = 2.8
-# By which part of itself each alarm raises the bar; this fades over `MEMORY` rows.
-HABIT: Final = 0.2
+# The tuned parameters, of which the first five were tuned and the rest fixed from the start; all figures in
+# docs/condition-monitoring.md were made with these.
+ROWS: Final = Tuning(
+    youth=100.0,
+    fade=1.0 / 4_000.0,
+    deadband=0.05,
+    bar=2.8,
+    habit=0.2,
+    memory=1_000.0,
+    tail_memory=2_000.0,
+    quiet=20.0,
+)
 
 # ---- Fixed from the start, never tuned.
-MEMORY: Final = 1_000.0
-TAIL_MEMORY: Final = 2_000.0
 SPANS: Final = np.array((4.0, 32.0, 256.0))
 VARIANCE_SPANS: Final = np.array((8.0, 32.0, 128.0))
 CELLS: Final = 48
-# Rows without half an alarm that end an excursion.
-QUIET: Final = 20.0
-# Before the tail is known it is taken to fall by a factor e every 0.05 widths, as if seen ten times.
-_TAIL_START, _TAIL_SEEN, _TAIL_LEAST = 0.05, 10.0, 0.01
-_RATE_SEEN: Final = 50.0
-_RATE_LEAST: Final = 1e-4
-_EXCESS_MOST: Final = 5.0
 _CELL_ROWS: Final = 6.0
 _CELL_MEMORY: Final = 48.0
 _ROBUST: Final = 4.0
 _CYCLES: Final = 3
 _TINY: Final = 1e-30
-_FAR: Final = 1e300
 
 STATISTICS: Final = (
     "value",
@@ -74,7 +67,7 @@ _PROFILE, _SINCE, _CYCLE = (STATISTICS.index(name) for name in ("time of day", "
 class Charts:
     """Charts of `streams` streams of each of `units` units.
 
-    `without` names statistics to leave out, for trials; the parameters are there for trials too.
+    `without` names statistics to leave out, for trials; the other parameters are there for trials too.
     """
 
     def __init__(
@@ -83,8 +76,7 @@ class Charts:
         units: int = 1,
         *,
         without: frozenset[str] = frozenset(),
-        habit: float = HABIT,
-        youth: float = YOUTH,
+        habit: float = ROWS.habit,
         calibrated: bool = True,
         once: bool = True,
         rss: bool = True,
@@ -92,9 +84,8 @@ class Charts:
         shape = (streams, units)
         count = len(STATISTICS)
         self._used: Mask = np.array([name not in without for name in STATISTICS])[:, None, None]
-        self._habit, self._youth, self._calibrated, self._once, self._rss = habit, youth, calibrated, once, rss
-        # What each statistic may leave its range by so that all of them together still do not count.
-        self._nothing = DEADBAND / np.sqrt(count * streams)
+        self._calibrated, self._once, self._rss = calibrated, once, rss
+        self._novelty = Novelty(count, streams, units, replace(ROWS, habit=habit))
         self._rows: Floats = np.zeros(shape)
         self._lives: Floats = np.zeros(shape)
         self._slow: Floats = np.zeros(shape)
@@ -107,14 +98,6 @@ class Charts:
         self._crossings: Floats = np.zeros(shape)
         self._above: Mask = np.zeros(shape, np.bool_)
         self._unchanged: Floats = np.zeros(shape)
-        self._low: Floats = np.full((count, *shape), _FAR)
-        self._high: Floats = np.full((count, *shape), -_FAR)
-        self._age: Floats = np.zeros((count, *shape))
-        self._excesses: Floats = np.zeros(units)
-        self._excess: Floats = np.zeros(units)
-        self._all_rows: Floats = np.zeros(units)
-        self._excursion: Floats = np.full(units, np.inf)
-        self._bar: Floats = np.zeros(units)
         self._streams: Ints = np.arange(streams)[:, None]
         self._units: Ints = np.arange(units)[None, :]
 
@@ -128,20 +111,16 @@ class Charts:
         present: Mask = np.isfinite(values)
         statistics, valid = self._measure(values, present, cells, judges_day)
         told: Mask = np.logical_or.reduce(present, axis=1)
-        kept = 1.0 - told / TAIL_MEMORY
         near = np.zeros((len(values), values.shape[2]))
         for row in range(len(values)):
-            over = self._over(statistics[row], valid[row])
-            self._all_rows += told[row]
-            self._bar *= 1.0 - 1.0 / MEMORY
-            self._excesses *= kept[row]
-            self._excess *= kept[row]
+            over = self._novelty.over(statistics[row], valid[row])
+            self._novelty.pass_row(told[row])
             if over is None:
-                self._excursion += 1.0
+                self._novelty.nothing_new()
                 continue
             combined = np.sqrt(np.einsum("ijk,ijk->k", over, over)) if self._rss else over.max(axis=(0, 1))
-            likely = self._calibrate(combined) if self._calibrated else combined * 10.0
-            near[row] = self._once_an_excursion(likely)
+            likely = self._novelty.calibrate(combined) if self._calibrated else combined * 10.0
+            near[row] = self._novelty.once_an_excursion(likely, once=self._once)
         return near
 
     def _measure(self, values: Floats, present: Mask, cells: Ints, judges_day: Mask) -> tuple[Floats, Mask]:
@@ -225,57 +204,6 @@ class Charts:
         crossings = self._crossings + np.cumsum(rises, axis=0)
         self._above, self._since, self._crossings = above[-1], since[-1], crossings[-1]
         return rises, crossings > _CYCLES
-
-    def _over(self, now: Floats, valid: Mask) -> Floats | None:
-        """Say how far each statistic leaves its past range, in widths of it, then widen and fade the range.
-
-        None, as of most rows, where all of it together stays within the deadband.
-        """
-        low, high, age = self._low, self._high, self._age
-        age += valid
-        over = np.maximum(now - high, low - now)
-        # A range that has not begun lies the wrong way round: nothing can be said of who leaves it.
-        over *= valid & (age > 1)
-        width = high - low
-        leaves = bool((over > self._nothing * np.abs(width)).any())
-        np.maximum(high, now, out=high, where=valid)
-        np.minimum(low, now, out=low, where=valid)
-        closer = (FADE * valid) * (high - low)
-        high -= closer
-        low += closer
-        if not leaves:
-            return None
-        # A range of no width is left by as much as can be said: its whole width, once.
-        over = np.maximum(over, 0.0)
-        relative = np.where(width > 0, over / np.maximum(np.maximum(width, 1e-3 * over), _TINY), over > 0)
-        discounted: Floats = relative * (age / (age + self._youth))
-        return discounted
-
-    def _calibrate(self, surprise: Floats) -> Floats:
-        """Give -log10 of the tail probability, from how often and by how much the past left its deadband.
-
-        Peaks over a threshold fall off exponentially in the limit (Pickands 1975, Balkema and de Haan 1974).
-        """
-        excess = surprise - DEADBAND
-        above = excess > 0.0
-        mean = np.maximum((_TAIL_START * _TAIL_SEEN + self._excess) / (_TAIL_SEEN + self._excesses), _TAIL_LEAST)
-        rate = (self._excesses + 1.0) / (np.minimum(self._all_rows, TAIL_MEMORY) + _RATE_SEEN)
-        rate = np.clip(rate, _RATE_LEAST, 1.0)
-        likely: Floats = np.where(above, -np.log10(rate) + excess / (mean * np.log(10.0)), 0.0)
-        self._excesses += above
-        self._excess += np.where(above, np.minimum(excess, _EXCESS_MOST * mean), 0.0)
-        return likely
-
-    def _once_an_excursion(self, likely: Floats) -> Floats:
-        """Set against the bar; one alarm an excursion, and each raises the bar for a while."""
-        near = likely / (BAR * (1.0 + self._habit * self._bar))
-        within = self._excursion < QUIET
-        alarm = (near >= 1.0) & ~within
-        self._bar += alarm
-        again = alarm | (within & (near >= 0.5))  # noqa: PLR2004 - half an alarm keeps an excursion going
-        self._excursion = np.where(again, 0.0, self._excursion + 1.0)
-        # What goes on within an excursion is seen, and stays below every alarm.
-        return np.where(within, np.minimum(0.5 * near, 0.9), near) if self._once else near
 
 
 def _held(values: Floats, present: Mask, before: Floats) -> Floats:

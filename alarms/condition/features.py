@@ -124,18 +124,34 @@ FEATURES: Final[tuple[Feature, ...]] = (
 POSITION: Final = Feature("height of landings", "position_drifting", lambda trips, _speed: _nothing(trips), 0.0006, 2)
 ALL: Final = (*FEATURES, POSITION)
 
-RULES: Final[dict[str, Priority]] = {
-    "door_closing_slower": Priority.LOW,
-    "door_opening_slower": Priority.LOW,
-    "door_reversals_rising": Priority.LOW,
+# Rules that look at all features of a lift.
+CHANGED: Final = "condition_changed"
+NOVEL: Final = "condition_novel"
+
+
+@dataclass(frozen=True, slots=True)
+class MaintenanceRule:
+    """What an alarm of the monitor is called, and how soon somebody should come."""
+
+    priority: Priority
+    en: str
+    zh: str
+
+
+RULES: Final[dict[str, MaintenanceRule]] = {
+    "door_closing_slower": MaintenanceRule(Priority.LOW, "Door closing slower", "关门变慢"),
+    "door_opening_slower": MaintenanceRule(Priority.LOW, "Door opening slower", "开门变慢"),
+    "door_reversals_rising": MaintenanceRule(Priority.LOW, "Door reversals rising", "关门反转增多"),
     # What stops the car, and what knows where it is, may not wait for the next visit.
-    "levelling_drifting": Priority.MEDIUM,
-    "vibration_rising": Priority.LOW,
-    "vibration_at_height": Priority.LOW,
-    "motor_current_rising": Priority.LOW,
-    "motor_running_hot": Priority.LOW,
-    "running_slower": Priority.LOW,
-    "position_drifting": Priority.MEDIUM,
+    "levelling_drifting": MaintenanceRule(Priority.MEDIUM, "Levelling drifting", "平层漂移"),
+    "vibration_rising": MaintenanceRule(Priority.LOW, "Vibration rising", "振动增大"),
+    "vibration_at_height": MaintenanceRule(Priority.LOW, "Vibration at one height", "某高度振动增大"),
+    "motor_current_rising": MaintenanceRule(Priority.LOW, "Motor current rising", "电动机电流升高"),
+    "motor_running_hot": MaintenanceRule(Priority.LOW, "Motor running hot", "电动机过热"),
+    "running_slower": MaintenanceRule(Priority.LOW, "Running slower", "运行变慢"),
+    "position_drifting": MaintenanceRule(Priority.MEDIUM, "Position drifting", "位置漂移"),
+    CHANGED: MaintenanceRule(Priority.LOW, "Many small changes", "多项轻微变化"),
+    NOVEL: MaintenanceRule(Priority.LOW, "Never seen of this lift", "本梯前所未见"),
 }
 
 

@@ -29,14 +29,19 @@ CLEAN_LEAST: Final = 20
 
 def shrunk_inverse(rows: Floats, alike: float = 1.0) -> Floats:
     """Give the inverse of the correlation matrix of standardised rows [rows, columns], shrunk towards none."""
-    count, width = rows.shape
-    independent = max(count / alike, 2.0)
-    share = width / (width + independent)
+    count = len(rows)
     correlation = rows.T @ rows / max(count, 1)
     # A column that never moved has no correlation with anything; it stands alone with its unit.
     np.fill_diagonal(correlation, 1.0)
-    inverse: Floats = np.linalg.inv((1.0 - share) * correlation + share * np.eye(width))
+    inverse: Floats = np.linalg.inv(shrunk(correlation, count / alike))
     return inverse
+
+
+def shrunk(correlation: Floats, independent: float) -> Floats:
+    """Shrink a correlation matrix [columns, columns] towards none, the more the fewer independent rows made it."""
+    width = len(correlation)
+    share = width / (width + max(independent, 2.0))
+    return (1.0 - share) * correlation + share * np.eye(width)
 
 
 @dataclass(frozen=True, slots=True)

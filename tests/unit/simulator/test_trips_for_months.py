@@ -12,7 +12,7 @@ from lift.errors import Invalid
 from simulator.city import build_city
 from simulator.planned import Planned
 from simulator.simulation import Simulation
-from simulator.trips_for_months import Months, MonthsPlan, WearCase
+from simulator.trips_for_months import Faint, Months, MonthsPlan, WearCase
 from simulator.truth import Kind
 
 CITY = build_city(lifts=60, seed=21)
@@ -73,6 +73,25 @@ def test_drawn_trips_are_like_those_cut_from_readings() -> None:
         off = drew[name] - lived[name]
         assert np.isfinite(off).sum() >= 10, name
         assert abs(np.nanmedian(off)) < most, name
+
+
+def test_faint_wear_moves_much_a_little_and_a_brake_drags_on_its_bad_days_only() -> None:
+    """At its end a dry guide shakes, draws and warms a few per cent more; a brake that drags does so for days."""
+    months = Months(CITY, MonthsPlan(lifts=60, days=200, seed=5, start=MIDNIGHT, wear=30.0))
+    assert {case.kind for case in months.cases if case.kind in Faint} == set(Faint)
+    one = next(case for case in months.cases if case.kind is Faint.BRAKE_DRAGS)
+    at = np.arange(one.began - 10 * DAY_US, one.fails + 10 * DAY_US, DAY_US // 24)
+    drags = months._drags(np.full(len(at), one.slot), at)
+    inside = (at >= one.began) & (at < one.fails)
+    assert not drags[~inside].any()
+    assert 0.05 < drags[inside].mean() < 0.4
+    plan = MonthsPlan(lifts=60, days=1, seed=4, start=MIDNIGHT, wear=0.0, trips_a_day=150)
+    healthy, dry = Months(CITY, plan), Months(CITY, plan)
+    begins, fails = MIDNIGHT - 500 * DAY_US, MIDNIGHT + 2 * DAY_US
+    dry.cases = [WearCase(slot, Faint.DRY_GUIDES, begins, fails, "test") for slot in range(len(CITY))]
+    before, after = means(next(iter(healthy))), means(next(iter(dry)))
+    for name, more in (("sideways vibration", 0.14), ("motor current", 0.05), ("motor warming", 1.5)):
+        assert float(np.nanmedian(after[name] - before[name])) == pytest.approx(more, rel=0.5), name
 
 
 def test_the_same_plan_gives_the_same_months() -> None:
