@@ -9,10 +9,11 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from adapters import records_schema as schema
-from adapters.records_base import Connected, select_record
+from adapters.records_base import Connected, capped, select_record
 from lift.alarm import Alarm, OutOfService, Priority
 from lift.alarm_ports import AlarmFilter, AlarmRates, AlarmReads, AlarmStock, LiftPlace
 from lift.incident import Incident, IncidentKind, IncidentLift
+from lift.repair import Repair
 from lift.ticket import Ticket
 
 STALE_US: Final = 24 * 3600 * 1_000_000  # ISA-18.2: an alarm that has been standing for a day
@@ -135,6 +136,19 @@ class SqlAlarmReads(Connected, AlarmReads):
         """Find one entry; raises NotFound."""
         query = _out_of_service(scoped=firm_id is not None).where(schema.out_of_service.c.number == number)
         return self._only(OutOfService, query, f"there is no entry {number} out of service", firm_id=firm_id)
+
+    # --------------------------------------------------------------------------------------- repairs
+
+    def repair_of(self, alarm: str) -> Repair | None:
+        """Give what was told to be mended after an alarm, None where nothing was."""
+        query = select_record(schema.repairs, Repair).where(schema.repairs.c.alarm == alarm)
+        return next(iter(self._all(Repair, query)), None)
+
+    def repairs(self, *, after: int, most: int = 500) -> list[Repair]:
+        """Give repairs with a number above `after`, ascending."""
+        table = schema.repairs
+        query = select_record(table, Repair).where(table.c.number > after).order_by(table.c.number)
+        return self._all(Repair, query.limit(capped(most)))
 
     # --------------------------------------------------------------------------------------- figures
 

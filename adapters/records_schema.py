@@ -15,7 +15,7 @@ from lift.incident import IncidentKind
 from lift.register import PlaceClass
 from lift.ticket import RESCUE, Answer, ClockName, Stage
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 E = TypeVar("E", bound=StrEnum)
 N = TypeVar("N", bound=IntEnum)
@@ -147,6 +147,7 @@ lifts = sa.Table(
     _column("rated_speed", sa.Double),
     _column("rated_load_kg", sa.Double),
     _column("landings", sa.Integer),
+    _column("batch", sa.Text),
     _column("position", WHOLE),
     sa.Index("lifts_by_registration_code", "registration_code", "rescue_code"),
     sa.Index("lifts_by_building", "building_id", "rescue_code"),
@@ -246,6 +247,20 @@ out_of_service = sa.Table(
 )  # fmt: skip
 UNENDED: Final = sa.text("ended_at IS NULL")
 sa.Index("out_of_service_now", out_of_service.c.until, sqlite_where=UNENDED, postgresql_where=UNENDED)
+
+repairs = sa.Table(
+    "repairs", TABLES,
+    _column("number", WHOLE, key=True),
+    _column("alarm", KEY),
+    _column("lift", KEY),
+    _column("rule", KEY),
+    _column("onset", WHOLE),
+    _column("evidence", Words),
+    _column("at", WHOLE),
+    _column("by", sa.Text),
+    _column("reason", sa.Text),
+    sa.Index("repairs_of_alarm", "alarm", unique=True),
+)  # fmt: skip
 
 tickets = sa.Table(
     "tickets", TABLES,
@@ -387,8 +402,15 @@ settings = sa.Table("settings", TABLES, _column("name", KEY, key=True), _column(
 counters = sa.Table("counters", TABLES, _column("name", KEY, key=True), _column("value", WHOLE))
 
 
+# What brings a database to each version from the one before, beside tables that are new.
+_STEPS: Final[dict[int, tuple[str, ...]]] = {2: ("ALTER TABLE lifts ADD COLUMN batch TEXT NOT NULL DEFAULT ''",)}
+
+
 def prepare(connection: sa.Connection) -> None:
-    """Make the tables in a new database, in the caller's transaction; raises Invalid for a newer schema."""
+    """Make the tables in a new database, or bring those of an older version up to date, in the caller's transaction.
+
+    Raises Invalid for a newer schema.
+    """
     if sa.inspect(connection).has_table(schema_version.name):
         found = connection.execute(sa.select(schema_version.c.version)).scalar_one()
         if found > VERSION:
@@ -396,6 +418,12 @@ def prepare(connection: sa.Connection) -> None:
                 "records_url",
                 f"the database has schema version {found}, made by a newer Liftwatch; this one knows up to {VERSION}",
             )
+        for version in range(found + 1, VERSION + 1):
+            for step in _STEPS[version]:
+                connection.execute(sa.text(step))
+        if found < VERSION:
+            TABLES.create_all(connection)
+            connection.execute(schema_version.update(), {"version": VERSION})
         return
     TABLES.create_all(connection)
     connection.execute(schema_version.insert(), {"version": VERSION})

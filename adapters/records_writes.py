@@ -21,6 +21,7 @@ from lift.errors import Conflict, Invalid
 from lift.incident import Incident, IncidentLift
 from lift.ports import OutboxItem, User, Writes
 from lift.register import Register
+from lift.repair import Repair
 from lift.ticket import Callout, Ticket, TicketEvent, digest
 
 QUARANTINE_MAX: Final = 100_000
@@ -113,6 +114,15 @@ class SqlWrites(SqlReads, Writes):
     def save_out_of_service(self, entry: OutOfService) -> None:
         """Replace an entry's row."""
         self._replace(schema.out_of_service, entry.number, _row(entry))
+
+    def add_repair(self, repair: Repair) -> Repair:
+        """Record a repair; gives it with its number. Raises Conflict when its alarm has one already."""
+        before = self.repair_of(repair.alarm)
+        if before is not None:
+            raise Conflict(f"alarm {repair.alarm} was reported as repaired already, by {before.by}")
+        repair = replace(repair, number=self._next(schema.repairs.c.number))
+        self._do(_add(schema.repairs), _row(repair))
+        return repair
 
     # --------------------------------------------------------------------------------------- tickets
 

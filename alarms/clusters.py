@@ -55,10 +55,11 @@ class Cluster:
 
 
 def attributes_of(lifts: Sequence[Lift]) -> dict[str, list[str]]:
-    """Give what the register says lifts have in common: make, model, and the year a model was installed."""
+    """Give what the register says lifts have in common: make, model, year of installation, component batch."""
     return {
         "make": [lift.make for lift in lifts],
         "model": [f"{lift.make} {lift.model}" for lift in lifts],
+        "batch": [lift.batch for lift in lifts],
         "model and year": [f"{lift.make} {lift.model} {lift.installed[:4]}" for lift in lifts],
     }
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from alarms import rules
+from alarms.condition.features import RULES as MAINTENANCE
 from alarms.recording import Recorder
 from alarms.standing import GatewayNews, Grouping
 from alarms.telling import alarm_facts, incident_facts
@@ -15,6 +16,7 @@ from lift.alarm_ports import Announcement
 from lift.errors import Conflict, Invalid, NotFound
 from lift.incident import Incident
 from lift.ports import Reads, Records, Timepiece, Writes
+from lift.repair import Repair
 
 SHELVE_MAX_MIN: Final = 480  # one shift of eight hours: the next shift decides for itself
 OUT_OF_SERVICE_MAX_MIN: Final = 30 * 24 * 60  # a month: whoever needs longer looks at it again
@@ -115,6 +117,35 @@ class AlarmDesk:
                 raise Conflict(f"alarm {key} was reset already")
             alarm = replace(alarm, reset_at=self._clock.now())
             return self._save(tx, "alarm.reset", alarm, by=by, note=note)
+
+    def repaired(self, key: str, *, by: str, reason: str, firm_id: str | None = None) -> Repair:
+        """Hear that what a maintenance alarm found has been mended: its baseline begins anew with the next day.
+
+        Raises Conflict for an alarm that is no finding of the condition monitor, or was reported as repaired before.
+        """
+        if not reason.strip():
+            raise Invalid("reason", "say what was replaced or adjusted")
+        _check_note("reason", reason)
+        with self._records.write() as tx:
+            alarm = tx.alarm(key, firm_id=firm_id)
+            if alarm.rule not in MAINTENANCE:
+                raise Conflict(
+                    f"alarm {key} is no finding of the condition monitor: it has no baseline that could begin anew"
+                )
+            repair = Repair(
+                number=0,
+                alarm=key,
+                lift=alarm.lift,
+                rule=alarm.rule,
+                onset=alarm.onset if alarm.latest_onset is None else alarm.latest_onset,
+                evidence=alarm.evidence,
+                at=self._clock.now(),
+                by=by,
+                reason=reason,
+            )
+            repair = tx.add_repair(repair)
+            self._save(tx, "alarm.repaired", alarm, by=by, reason=reason)
+            return repair
 
     def take_out_of_service(
         self, lift: str, *, rule: str = "", by: str, minutes: int, reason: str, firm_id: str | None = None

@@ -59,6 +59,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "acknowledge_alarm": _rule("acknowledge an alarm", _D, _F, _A),
     "shelve_alarm": _rule("shelve an alarm", _D, _F, _A),
     "unshelve_alarm": _rule("unshelve an alarm", _D, _F, _A),
+    "repaired_alarm": _rule("report a repair", _D, _F, _A),
     "reset_alarm": _rule("reset an alarm", _D, _F, _A),
     "alarm_kpis": _rule("read the alarm desk's figures", _D, _I, _A),
     "out_of_service": _rule("list what is out of service", _D, _F, _C, _I, _A),

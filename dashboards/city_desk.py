@@ -63,6 +63,12 @@ _RESCUE: Final = Row(
             promql("sum by (rule) (liftwatch_rule_standing) > 0", "{{rule}}"),
             stacked=True,
         ),
+        rates(
+            "Standing maintenance alarms 现存维保报警",
+            "none",
+            promql("sum by (name) (liftwatch_maintenance_standing) > 0", "{{name}}"),
+            stacked=True,
+        ),
     ),
 )
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from lift.alarm import Alarm, OutOfService, Priority
 from lift.incident import Incident, IncidentLift
+from lift.repair import Repair
 from lift.ticket import Ticket
 
 
@@ -150,6 +151,12 @@ class AlarmReads(Protocol):
     def out_of_service_item(self, number: int, *, firm_id: str | None = None) -> OutOfService:
         """Find one entry; raises NotFound."""
 
+    def repair_of(self, alarm: str) -> Repair | None:
+        """Give what was told to be mended after an alarm, None where nothing was."""
+
+    def repairs(self, *, after: int, most: int = 500) -> list[Repair]:
+        """Give repairs with a number above `after`, ascending."""
+
     def alarm_rates(self, start: int, end: int, *, step_us: int, sources: int = 10) -> AlarmRates:
         """Count what was shown to people with start <= time < end."""
 
@@ -189,6 +196,9 @@ class AlarmWrites(AlarmReads, Protocol):
 
     def save_out_of_service(self, entry: OutOfService) -> None:
         """Replace an entry's row."""
+
+    def add_repair(self, repair: Repair) -> Repair:
+        """Record a repair; gives it with its number. Raises Conflict when its alarm has one already."""
 
     def announce_all(self, lines: Sequence[Announcement]) -> None:
         """Append many lines to the event stream, in order."""

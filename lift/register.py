@@ -42,7 +42,8 @@ class Lift:
     """One lift with its four separate keys and what the rules must know of it.
 
     `rescue_code` is the plate in the car and the key everywhere here; `registration_code` (设备代码),
-    `use_registration` (使用登记证) and `factory_number` are other people's keys for the same lift.
+    `use_registration` (使用登记证) and `factory_number` are other people's keys for the same lift. `batch` is the
+    production batch of the component that defects are looked for by, as a rule the door operator's; "" = unknown.
     """
 
     rescue_code: str
@@ -58,6 +59,7 @@ class Lift:
     rated_speed: float
     rated_load_kg: float
     landings: int
+    batch: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

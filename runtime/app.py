@@ -221,6 +221,7 @@ class Liftwatch:
         condition = ConditionPath(
             fleet,
             ConditionMonitor(fleet, peers_of(lifts)),
+            self._records,
             self.clock,
             self.settings.data_dir / CONDITION_FILE,
             path.also,

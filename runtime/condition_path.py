@@ -7,19 +7,22 @@ queue, and what the monitor finds is handed to the alarm path, which records it 
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from alarms.condition.features import RULES
 from alarms.condition.monitor import ConditionMonitor
-from lift.alarm import Transition
+from lift.alarm import Change, Transition
 from lift.batch import Batch
 from lift.errors import Invalid
 from lift.fleet import Fleet
 from lift.metrics import Metric, metric
-from lift.ports import Telemetry, Timepiece
+from lift.ports import Records, Telemetry, Timepiece
+from lift.repair import Repair
 from runtime import saved_file
 
 log = logging.getLogger(__name__)
@@ -28,6 +31,8 @@ log = logging.getLogger(__name__)
 _WAITING_MAX: Final = 10_000
 _ADVANCE_EVERY_S: Final = 60.0
 _SAVE_EVERY_S: Final = 600.0
+_REPAIRS_EVERY_S: Final = 5.0
+_REPAIRS_TOGETHER: Final = 500
 # Trips replayed at a start: some of them were still on their way when the state was saved.
 _REPLAY_MARGIN_US: Final = 60 * 1_000_000
 _REPLAY_MAX_US: Final = 14 * 86_400 * 1_000_000
@@ -40,17 +45,21 @@ class ConditionPath:
         self,
         fleet: Fleet,
         monitor: ConditionMonitor,
+        records: Records,
         clock: Timepiece,
         file: Path,
         tell: Callable[[Sequence[Transition]], None],
     ) -> None:
         self._fleet = fleet
         self._monitor = monitor
+        self._records = records
         self._clock = clock
         self._file = file
         self._tell = tell
         self._waiting: deque[Batch] = deque(maxlen=_WAITING_MAX)
-        self._advanced = self._saved = time.monotonic()
+        self._advanced = self._saved = self._asked = time.monotonic()
+        # Whoever stops the program saves, while a day may still be closing in the path's own thread.
+        self._turn = threading.Lock()
         self.dropped = 0
         self._trips = 0
 
@@ -61,22 +70,29 @@ class ConditionPath:
         self._waiting.append(trips)
 
     def step(self) -> None:
-        """Give the monitor what has come; let days close, and save now and then."""
+        """Give the monitor what has come; hear of repairs, let days close, and save now and then."""
+        with self._turn:
+            self._step()
+        if time.monotonic() - self._saved >= _SAVE_EVERY_S:
+            self.save()
+
+    def _step(self) -> None:
         while self._waiting:
             trips = self._waiting.popleft()
             self._trips += len(trips)
             self._found(self._monitor.take(trips))
         now = time.monotonic()
+        if now - self._asked >= _REPAIRS_EVERY_S:
+            self._asked = now
+            self.hear_of_repairs()
         if now - self._advanced >= _ADVANCE_EVERY_S:
             self._advanced = now
             self._found(self._monitor.advance(self._clock.now()))
-        if now - self._saved >= _SAVE_EVERY_S:
-            self.save()
 
     def recover(self, telemetry: Telemetry) -> int:
         """Go on from the saved state, with the stored trips since; gives their number.
 
-        An alarm that was recorded before is met again under its own key and changes nothing.
+        An alarm that was recorded before is met again under its own key and changes nothing, and so does a repair.
         """
         if not self._file.exists():
             return 0
@@ -89,6 +105,7 @@ class ConditionPath:
             log.warning("the saved condition state does not fit any more; baselines begin anew: %s", error)
             return 0
         now, count = self._clock.now(), 0
+        self.hear_of_repairs()
         start = max(saved_at - _REPLAY_MARGIN_US, now - _REPLAY_MAX_US)
         for batch in telemetry.replay_trips(start=start, end=now + _REPLAY_MARGIN_US):
             ours = self._fleet.in_slots(batch)
@@ -98,6 +115,10 @@ class ConditionPath:
 
     def save(self) -> None:
         """Save the monitor's state; what it raised since is raised again after a crash, under the same keys."""
+        with self._turn:
+            self._save()
+
+    def _save(self) -> None:
         self._saved = time.monotonic()
         with saved_file.replacing(self._file) as file:
             file.write(self._clock.now().to_bytes(8, "little"))
@@ -109,8 +130,42 @@ class ConditionPath:
             metric("liftwatch_condition_trips_total", "counter", "Trips given to the condition monitor", self._trips),
             metric("liftwatch_condition_trips_late_total", "counter", "Trips of a closed day", self._monitor.late),
             metric("liftwatch_condition_trips_dropped_total", "counter", "Trips that found no room", self.dropped),
+            Metric(
+                "liftwatch_maintenance_standing",
+                "gauge",
+                "Lifts with a maintenance alarm that stands",
+                tuple(
+                    ({"rule": rule, "name": f"{RULES[rule].en} {RULES[rule].zh}"}, float(lifts))
+                    for rule, lifts in self._monitor.standing().items()
+                ),
+            ),
         ]
+
+    def hear_of_repairs(self) -> None:
+        """Tell the monitor what people have mended since, and end the alarms about it."""
+        while True:
+            with self._records.read() as reads:
+                repairs = reads.repairs(after=self._monitor.newest_repair, most=_REPAIRS_TOGETHER)
+            for repair in repairs:
+                self._monitor.renew(repair)
+            self._found([_returned(repair) for repair in repairs if repair.rule in RULES])
+            if len(repairs) < _REPAIRS_TOGETHER:
+                return
 
     def _found(self, transitions: Sequence[Transition]) -> None:
         if transitions:
             self._tell(transitions)
+
+
+def _returned(repair: Repair) -> Transition:
+    """Give the end of the alarm that a repair is about."""
+    return Transition(
+        change=Change.RETURNED,
+        lift=repair.lift,
+        rule=repair.rule,
+        code=None,
+        priority=RULES[repair.rule].priority,
+        latching=False,
+        onset=repair.onset,
+        at=repair.at,
+    )

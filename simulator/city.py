@@ -121,7 +121,7 @@ class City:
             "use_unit": f"{building.name} property office 物业",
             "last_inspection": str(REFERENCE_DATE - int(self.inspected[slot]) * day),
             "last_maintenance": str(REFERENCE_DATE - int(self.maintained[slot]) * day),
-            "door_batch": f"D{int(self.plant.door_batch[slot]):03d}",
+            "door_batch": lift.batch,
         }
 
 
@@ -353,6 +353,7 @@ def _register_lifts(
                 rated_speed=speed[i],
                 rated_load_kg=load[i],
                 landings=landings[i],
+                batch=f"D{int(plant.door_batch[i]):03d}",
             )
         )
     return records

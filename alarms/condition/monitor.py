@@ -165,24 +165,25 @@ class ConditionMonitor:
         return self._tell(rule, evidence, well[mine].all(axis=0), at - DAYS_BEYOND * DAY_US, at)
 
     def _judge_together(self, worth: NDArray[np.float32], far: Mask, told: Mask, at: int) -> list[Transition]:
-        """Raise many small changes that together are worth a visit, where no rule of their own stands already."""
+        """Raise many small changes that together are worth a visit; they give way to an alarm of a single rule."""
         whole = np.sqrt((worth * worth).sum(axis=0))
         days = self._changed_days
         sick = far & (whole > WORTH)
         days[...] = np.where(told, np.where(sick, np.minimum(days + 1, DAYS_BEYOND), 0), days)
-        raised = np.flatnonzero((days >= DAYS_BEYOND) & ~self._stands())
+        raised = np.flatnonzero((days >= DAYS_BEYOND) & ~self._stands(len(_RULES)))
         average = self._baselines.arrays()["average"]
         evidence = {}
         for lift in raised.tolist():
             part = _part(average[:, lift])
             order = np.argsort(-part, kind="stable")
             evidence[lift] = [n for n in order.tolist() if part[n] >= _NAMED * part[order[0]]]
-        return self._tell(_CHANGED, evidence, whole < RETURNS_AT * WORTH, at - DAYS_BEYOND * DAY_US, at)
+        well = (whole < RETURNS_AT * WORTH) | self._stands(_SINGLE)
+        return self._tell(_CHANGED, evidence, well, at - DAYS_BEYOND * DAY_US, at)
 
     def _judge_new(
         self, strays: NDArray[np.float32], spread: NDArray[np.float32], trips: NDArray[np.uint16], at: int
     ) -> list[Transition]:
-        """Raise what a lift has never done, where no other rule stands already."""
+        """Raise what a lift has never done; it gives way to an alarm of a single rule."""
         evidence: dict[int, list[int]] = {}
         over = np.empty(len(self._fleet), np.bool_)
         for number, charts in enumerate(self._charts):
@@ -190,13 +191,13 @@ class ConditionMonitor:
             new = charts.take(strays[:, here], spread[:, here], trips[here])
             evidence |= {here.start + lift: signs for lift, signs in new.items()}
             over[here] = charts.over_at()
-        stands = self._stands()
+        stands = self._stands(len(_RULES))
         evidence = {lift: signs for lift, signs in evidence.items() if not stands[lift]}
-        return self._tell(_NOVEL, evidence, over, at - DAY_US, at)
+        return self._tell(_NOVEL, evidence, over | self._stands(_SINGLE), at - DAY_US, at)
 
-    def _stands(self) -> Mask:
-        """Say of which lifts an alarm stands."""
-        return np.asarray((self._onset != _NEVER).any(axis=0))
+    def _stands(self, rules: int) -> Mask:
+        """Say of which lifts an alarm of the first so many rules stands."""
+        return np.asarray((self._onset[:rules] != _NEVER).any(axis=0))
 
     def _tell(self, rule: int, evidence: dict[int, list[int]], well: Mask, since: int, at: int) -> list[Transition]:
         """Let return what is well, and raise what is in evidence; `evidence` gives features by slot."""
@@ -204,13 +205,16 @@ class ConditionMonitor:
         returned = np.flatnonzero(well & (onset != _NEVER))
         found = [self._transition(Change.RETURNED, rule, lift, at, ()) for lift in returned.tolist()]
         onset[returned] = _NEVER
-        # Whoever has said today that this is mended is not told again until the day is over.
-        mending = {(one.lift, one.rule) for one in self._repairs}
         for lift, signs in evidence.items() if self._used[rule] else ():
-            if (self._fleet.codes[lift], _RULES[rule]) not in mending:
+            if not self._mending(rule, lift):
                 onset[lift] = since
                 found.append(self._transition(Change.RAISED, rule, lift, at, tuple(ALL[n].name for n in signs)))
         return found
+
+    def _mending(self, rule: int, lift: int) -> bool:
+        """Whether somebody said that this is mended, on a day that is still open: its charts know nothing of it yet."""
+        code = self._fleet.codes[lift]
+        return any(one.lift == code and (rule >= _SINGLE or one.rule == _RULES[rule]) for one in self._repairs)
 
     def _transition(self, change: Change, rule: int, slot: int, at: int, evidence: tuple[str, ...]) -> Transition:
         return Transition(
@@ -224,6 +228,10 @@ class ConditionMonitor:
             at=at,
             evidence=evidence,
         )
+
+    def standing(self) -> dict[str, int]:
+        """Count for each rule the lifts with an alarm that stands; any thread may ask."""
+        return {rule: int(np.count_nonzero(self._onset[n] != _NEVER)) for n, rule in enumerate(_RULES)}
 
     # ---------------------------------------------------------------------------------------- people
 

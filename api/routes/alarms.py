@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query
 from pydantic import Field
 
+from alarms.condition.features import RULES as MAINTENANCE
 from api import sight
 from api.guard import Guarded, SignedIn
 from api.pages import Before, Limit, OfLift, next_page
@@ -15,6 +16,7 @@ from api.shapes import NO_NUL, Body, Key, Moment, Note, Shape
 from lift.alarm import Alarm, AlarmState, Priority
 from lift.alarm_ports import AlarmFilter
 from lift.codes import NAMES, label
+from lift.repair import Repair
 
 router = APIRouter(prefix="/v1/alarms", tags=["alarms"], route_class=Guarded)
 
@@ -26,7 +28,10 @@ AlarmKey = Annotated[Key, Path(description="The alarm's key", examples=[_KEY_EXA
 
 
 class AlarmOut(Shape):
-    """An alarm with its state of this moment; `code`, `en` and `zh` are null where no GB/T 24476 code fits."""
+    """An alarm with its state of this moment; `code` is null where no GB/T 24476 code fits.
+
+    `en` and `zh` name the code, or what the condition monitor found; null where there is neither.
+    """
 
     key: Annotated[str, Field(examples=[_KEY_EXAMPLE])]
     lift: Annotated[str, Field(examples=["063577"])]
@@ -59,7 +64,7 @@ class AlarmOut(Shape):
     @classmethod
     def of(cls, alarm: Alarm, now: int) -> AlarmOut:
         """Shape an alarm as it stands at `now`, in µs since 1970 UTC."""
-        en, zh = (None, None) if alarm.code is None else NAMES[alarm.code]
+        en, zh = _names(alarm)
         return cls(
             key=alarm.key,
             lift=alarm.lift,
@@ -91,6 +96,13 @@ class AlarmOut(Shape):
         )
 
 
+def _names(alarm: Alarm) -> tuple[str | None, str | None]:
+    if alarm.code is not None:
+        return NAMES[alarm.code]
+    rule = MAINTENANCE.get(alarm.rule)
+    return (None, None) if rule is None else (rule.en, rule.zh)
+
+
 class Alarms(Shape):
     """A page of alarms, newest first; `next` is the next page's `before`, null on the last."""
 
@@ -109,6 +121,39 @@ class Shelve(Body):
 
     minutes: Annotated[int, Field(ge=1, le=480, examples=[60])]
     reason: Annotated[Note, Field(min_length=1, examples=["Door sensor is being replaced"])]
+
+
+class Repaired(Body):
+    """What was replaced or adjusted."""
+
+    reason: Annotated[Note, Field(min_length=1, examples=["Door belt replaced"])]
+
+
+class RepairOut(Shape):
+    """A repair as recorded; baselines of its features begin anew with the day after it."""
+
+    number: Annotated[int, Field(examples=[17])]
+    alarm: Annotated[str, Field(examples=["063577:door_closing_slower:1795420800000000"])]
+    lift: Annotated[str, Field(examples=["063577"])]
+    rule: Annotated[str, Field(examples=["door_closing_slower"])]
+    evidence: Annotated[list[str], Field(examples=[["door closing time"]])]
+    at: Moment
+    by: Annotated[str, Field(examples=["east"])]
+    reason: Annotated[str, Field(examples=["Door belt replaced"])]
+
+    @classmethod
+    def of(cls, repair: Repair) -> RepairOut:
+        """Shape a repair."""
+        return cls(
+            number=repair.number,
+            alarm=repair.alarm,
+            lift=repair.lift,
+            rule=repair.rule,
+            evidence=list(repair.evidence),
+            at=repair.at,
+            by=repair.by,
+            reason=repair.reason,
+        )
 
 
 class Reset(Body):
@@ -183,6 +228,12 @@ def shelve_alarm(key: AlarmKey, body: Shelve, parts: With, who: SignedIn) -> Ala
 def unshelve_alarm(key: AlarmKey, parts: With, who: SignedIn) -> AlarmOut:
     """Bring a shelved alarm back into sight."""
     return AlarmOut.of(parts.alarms.unshelve(key, by=who.name, firm_id=who.firm_id), parts.clock.now())
+
+
+@router.post("/{key}/repaired")
+def repaired_alarm(key: AlarmKey, body: Repaired, parts: With, who: SignedIn) -> RepairOut:
+    """Report that what a maintenance alarm found has been mended, so that its baseline begins anew."""
+    return RepairOut.of(parts.alarms.repaired(key, by=who.name, reason=body.reason, firm_id=who.firm_id))
 
 
 @router.post("/{key}/reset")

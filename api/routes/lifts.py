@@ -56,6 +56,7 @@ class LiftOut(Shape):
     rated_speed_m_s: Annotated[float, Field(examples=[1.75])]
     rated_load_kg: Annotated[float, Field(examples=[1000.0])]
     landings: Annotated[int, Field(examples=[18])]
+    batch: Annotated[str, Field(examples=["D012"], description="Production batch of the door operator, if known")]
     building: BuildingOut
 
     @classmethod
@@ -74,6 +75,7 @@ class LiftOut(Shape):
             rated_speed_m_s=lift.rated_speed,
             rated_load_kg=lift.rated_load_kg,
             landings=lift.landings,
+            batch=lift.batch,
             building=BuildingOut(
                 name=building.name,
                 address=building.address,

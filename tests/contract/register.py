@@ -9,7 +9,7 @@ BUILDINGS = (
 )
 FIRMS = (Firm(firm_id="f1", name="Swift", phone="111"), Firm(firm_id="f2", name="Sure", phone="222"))
 LIFTS = tuple(
-    lift(code, place, firm, use_registration="use", factory_number="factory")
+    lift(code, place, firm, use_registration="use", factory_number="factory", batch="D012" if place == "b1" else "")
     for code, place, firm in [("063577", "b1", "f1"), ("063500", "b2", "f1"), ("100245", "b2", "f2")]
 )
 REGISTER = Register(

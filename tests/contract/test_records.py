@@ -99,10 +99,11 @@ def test_a_lift_is_found_by_either_code_and_only_in_its_firm(records: SqlRecords
 
 
 def test_the_register_reads_back_as_it_was_written(records: SqlRecords) -> None:
-    """Buildings, firms, stations and crews come back whole, and what is unknown is NotFound."""
+    """Lifts, buildings, firms, stations and crews come back whole, and what is unknown is NotFound."""
     with records.read() as reads:
         assert [reads.building(b.building_id) for b in BUILDINGS] == list(BUILDINGS)
         assert [reads.firm(f.firm_id) for f in FIRMS] == list(FIRMS)
+        assert reads.all_lifts() == list(LIFTS)
         assert reads.stations(level=2) == list(REGISTER.stations)
         assert reads.stations(level=3) == []
         assert reads.crew("c1") == REGISTER.crews[0]
@@ -650,6 +651,22 @@ def test_a_newer_schema_is_refused(records: SqlRecords, url: str) -> None:
     engine.dispose()
     with pytest.raises(Invalid, match="newer Liftwatch"):
         SqlRecords(url)
+
+
+def test_records_of_the_first_version_are_brought_up_to_date(records: SqlRecords, url: str) -> None:
+    """Its lifts gain an unknown batch and all that came later finds its tables."""
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE lifts DROP COLUMN batch"))
+        connection.execute(sa.text("DROP TABLE repairs"))
+        connection.execute(schema.schema_version.update().values(version=1))
+    engine.dispose()
+    for _ in range(2):
+        again = SqlRecords(url)
+        with again.read() as reads:
+            assert {lift.batch for lift in reads.all_lifts()} == {""}
+            assert reads.repairs(after=0) == []
+        again.close()
 
 
 def test_a_server_that_is_not_there_is_unavailable() -> None:

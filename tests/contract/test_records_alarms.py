@@ -7,9 +7,10 @@ import pytest
 from adapters.records_sql import SqlRecords
 from lift.alarm import OutOfService, Priority
 from lift.alarm_ports import AlarmFilter, AlarmStock, Announcement
-from lift.errors import NotFound
+from lift.errors import Conflict, NotFound
 from lift.incident import Incident, IncidentKind, IncidentLift
 from lift.ports import User
+from lift.repair import Repair
 from lift.ticket import Stage
 from tests.contract.register import REGISTER
 from tests.contract.test_records import AT, a_ticket, an_alarm
@@ -113,6 +114,25 @@ def test_out_of_service_is_listed_while_it_lasts(records: SqlRecords) -> None:
         assert tx.out_of_service_item(1, firm_id="f1") == ended
         with pytest.raises(NotFound):
             tx.out_of_service_item(1, firm_id="f2")
+
+
+def test_repairs_are_numbered_and_an_alarm_has_one(records: SqlRecords) -> None:
+    """They are read on from any number, with every fact; a second one of the same alarm is refused by name."""
+    told = Repair(
+        number=0, alarm="a1", lift="063577", rule="r", onset=AT, evidence=("door closing time",), at=AT + 1,
+        by="Ann", reason="belt 皮带",
+    )  # fmt: skip
+    with records.write() as tx:
+        one, two = tx.add_repair(told), tx.add_repair(replace(told, alarm="a2", evidence=()))
+    with records.write() as tx, pytest.raises(Conflict, match="Ann"):
+        tx.add_repair(replace(told, by="Bob"))
+    with records.read() as reads:
+        assert [one.number, two.number] == [1, 2]
+        assert reads.repairs(after=0) == [one, two]
+        assert reads.repairs(after=0, most=1) == [one]
+        assert reads.repairs(after=1) == [two]
+        assert reads.repair_of("a1") == one == replace(told, number=1)
+        assert reads.repair_of("a3") is None
 
 
 def test_what_ends_by_itself_is_found(records: SqlRecords) -> None:

@@ -106,3 +106,32 @@ def test_emergencies_are_found_in_a_flood(world: World, dispatcher: Client) -> N
     found = dispatcher.get("/v1/alarms", priority="emergency", limit="1").json()["alarms"]
     assert [alarm["key"] for alarm in found] == [trapped.key]
     assert dispatcher.get("/v1/alarms", priority="dire").status_code == 422
+
+
+def test_a_firm_reports_what_it_has_mended_once(world: World, sign_in: Callable[[str], Client]) -> None:
+    """Who, when and why are kept for the condition monitor, and told on the feed; the second is told who was first."""
+    alarm = world.alarm(EAST, priority=Priority.LOW, rule="door_closing_slower")
+    firm = sign_in("east")
+    told = firm.get(f"/v1/alarms/{alarm.key}").json()
+    assert (told["code"], told["en"], told["zh"]) == (None, "Door closing slower", "关门变慢")
+    assert sign_in("inspector").post(f"/v1/alarms/{alarm.key}/repaired", reason="belt").status_code == 403
+    assert sign_in("west").post(f"/v1/alarms/{alarm.key}/repaired", reason="belt").status_code == 404
+    assert firm.post(f"/v1/alarms/{alarm.key}/repaired", reason=" ").status_code == 422
+    assert firm.post(f"/v1/alarms/{alarm.key}/repaired", reason="belt 皮带").json()["by"] == "east"
+    again = sign_in("dispatcher").post(f"/v1/alarms/{alarm.key}/repaired", reason="belt")
+    assert again.status_code == 409
+    assert "east" in again.json()["detail"]
+    with world.records.read() as reads:
+        (repair,) = reads.repairs(after=0)
+        assert reads.feed(after=0)[-1].kind == "alarm.repaired"
+    assert (repair.alarm, repair.onset, repair.at, repair.reason) == (
+        alarm.key, alarm.onset, world.clock.now(), "belt 皮带"
+    )  # fmt: skip
+
+
+def test_only_a_maintenance_alarm_is_repaired(world: World, sign_in: Callable[[str], Client]) -> None:
+    """What a rule of the engine found has no baseline."""
+    alarm = world.alarm(EAST, priority=Priority.HIGH)
+    refused = sign_in("east").post(f"/v1/alarms/{alarm.key}/repaired", reason="belt")
+    assert refused.status_code == 409
+    assert "condition monitor" in refused.json()["detail"]

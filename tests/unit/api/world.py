@@ -104,14 +104,15 @@ class World:
         priority: Priority = Priority.EMERGENCY,
         latching: bool = False,
         confidence: float = 1.0,
+        rule: str = "",
     ) -> Alarm:
-        """Raise an alarm, and with an emergency a rescue, as the engine would."""
+        """Raise an alarm, and with an emergency a rescue, as the engine or the condition monitor would."""
         self.clock.at += SECOND
         raised = Transition(
             change=Change.RAISED,
             lift=lift,
-            rule=f"rule_{next(self._numbers)}",
-            code=code,
+            rule=rule or f"rule_{next(self._numbers)}",
+            code=None if rule else code,
             priority=priority,
             latching=latching,
             onset=self.clock.now() - 30 * SECOND,

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from adapters.clock import SystemClock
 from adapters.records_sql import SqlRecords
+from alarms.clusters import attributes_of, find_clusters
 from alarms.desk import AlarmDesk
 from lift.alarm import Priority
 from lift.errors import Invalid
@@ -217,3 +218,13 @@ def test_clusters_count_faults_alone(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert len(AlarmDesk(records, SystemClock()).take(tx, found)) == 2
     records.close()
     assert " 1 faults" in call("clusters")
+
+
+def test_a_bad_batch_stands_out_by_the_register_alone() -> None:
+    """The register names each lift's component batch, so a bad one is found without another file."""
+    lifts = build_city(lifts=400, seed=3).register.lifts
+    bad = max({lift.batch for lift in lifts}, key=lambda batch: sum(lift.batch == batch for lift in lifts))
+    slow = [lift.rescue_code for n, lift in enumerate(lifts) if lift.batch == bad or n % 40 == 0]
+    faults = [(code, "door_closing_slower") for code in slow]
+    found = find_clusters([lift.rescue_code for lift in lifts], attributes_of(lifts), faults)
+    assert (found[0].attribute, found[0].value) == ("batch", bad)
