@@ -11,6 +11,7 @@ BODIES = {
     "/v1/tickets": {"lift": "<code>", "summary": "stuck"},
     "shelve": {"minutes": 5, "reason": "why"},
     "refuse": {"reason": "why"},
+    "repaired": {"reason": "why"},
     "file-cause": {"cause": "why"},
     "merge": {"into": "none"},
     "/v1/out-of-service": {"lift": "<code>", "minutes": 5, "reason": "why"},

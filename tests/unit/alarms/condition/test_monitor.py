@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from alarms.condition.baselines import BASELINE_DAYS
 from alarms.condition.features import CHANGED, FEATURES, NOVEL, RULES
 from alarms.condition.monitor import DAY_US, ConditionMonitor
+from alarms.condition.together import Together
 from lift.alarm import Change, Priority, Transition
 from lift.batch import Batch, concat
 from lift.errors import Invalid
@@ -221,3 +222,48 @@ def test_what_was_never_seen_is_told_once_though_it_goes_away() -> None:
     assert found[0].evidence == ("motor current",)
     assert found[0].key == found[1].key
     assert found[0].at < MIDNIGHT + 28 * DAY_US
+
+
+def troubled(day: int, trips: Batch) -> Batch:
+    """Give a day of a lift in which much changes a little from day 25 on, and whose door is slow from day 34 on."""
+    shaken = dict.fromkeys(("vibration_x", "vibration_y", "vibration_z"), 1.16)
+    changed = busier(day, trips, range(25, 40), **shaken, motor_current=1.06)
+    return slower(99 if day >= 34 else 0, changed, range(BUSY, BUSY + 1), 0.03)
+
+
+def test_many_small_changes_give_way_to_a_large_one() -> None:
+    """When one sign is large enough by itself, its alarm is the one that stands."""
+    found = watch([troubled(n, day) for n, day in enumerate(HEALTHY)])[1]
+    told = [(one.change, one.rule) for one in found if one.lift == CITY.codes[BUSY]]
+    assert (Change.RAISED, CHANGED) in told
+    assert told[-2:] == [(Change.RETURNED, CHANGED), (Change.RAISED, "door_closing_slower")]
+
+
+def test_a_restart_every_day_changes_nothing() -> None:
+    """Saved and restored between all days, by each kind of chart the same alarms come out, and the same state."""
+    days = [troubled(n, day) for n, day in enumerate(HEALTHY)]
+    reference, expected = watch(days)
+    monitor, found = ConditionMonitor(FLEET), []
+    for day in days:
+        data = saved(monitor)
+        monitor = ConditionMonitor(FLEET)
+        monitor.restore(BytesIO(data))
+        found += monitor.take(day)
+    assert found == expected
+    assert saved(monitor) == saved(reference)
+    assert any(one.rule == CHANGED for one in found)
+
+
+def test_what_usually_moves_together_is_less_strange_than_what_moves_against_it() -> None:
+    """Two signs that chance moves together for all lifts are far only when one lift's go apart."""
+    chance = np.random.default_rng(1)
+    chart = Together(2, 200, [np.arange(200)])
+    told = np.ones(200, np.bool_)
+    for _ in range(20):
+        common = chance.normal(size=200)
+        errors = np.stack([common, common]) + 0.2 * chance.normal(size=(2, 200))
+        chart.take(errors.astype(np.float32), told)
+    along, against = np.full((2, 200), 2.2, np.float32), np.full((2, 200), 2.2, np.float32)
+    against[1] *= -1.0
+    assert not chart.take(along, told).any()
+    assert chart.take(against, told).all()
