@@ -125,6 +125,8 @@ def test_a_repair_ends_the_alarm_and_begins_a_new_baseline(city: City, crash: st
         city.begin()
     city.live(MENDED, len(DAYS))
     assert city.standing() == []
+    with city.records.read() as reads:
+        assert {one.rule for one in reads.alarms(lift=CODE)} == {"door_closing_slower"}
 
 
 def test_a_repair_is_replayed_in_its_place(city: City) -> None:
