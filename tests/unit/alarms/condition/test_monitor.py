@@ -171,10 +171,11 @@ def test_state_stays_within_its_bound() -> None:
 
 
 def test_every_feature_has_a_rule_and_every_rule_a_runbook() -> None:
-    """Whoever gets a maintenance alarm finds a page that says what to do."""
+    """Whoever gets a maintenance alarm finds a page of the same name that says what to do."""
     assert {feature.rule for feature in FEATURES} <= set(RULES)
-    lacking = [rule for rule in RULES if not (Path("docs/runbooks") / f"{rule}.md").is_file()]
-    assert not lacking
+    for slug, rule in RULES.items():
+        title = (Path("docs/runbooks") / f"{slug}.md").read_text("utf-8").splitlines()[0]
+        assert title == f"# {rule.en} · {rule.zh}"
 
 
 def test_wear_is_found_a_week_before_its_fault() -> None:
