@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
-from scipy.signal import lfilter
+import scipy
 
 from alarms.condition.novelty import Novelty, Tuning
 from lift.batch import Floats, Ints, Mask
@@ -161,7 +161,7 @@ class Charts:
         live = np.where(lives > 0, values, 0.0)
         for number, share in enumerate(shares.tolist()):
             kept = 1.0 - share
-            filtered, last = lfilter([share], [1.0, -kept], live, axis=0, zi=state[number][None] * kept)
+            filtered, last = scipy.signal.lfilter([share], [1.0, -kept], live, axis=0, zi=state[number][None] * kept)
             state[number] = last[0] / kept
             out[:, number] = filtered / np.maximum(1.0 - kept**lives, share)
         return out
