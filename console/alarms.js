@@ -82,13 +82,16 @@ function buttons(alarm, may) {
       run: () => ask({ title: say("unshelve"), fields: [], path: `${path}/unshelve` }) }),
     standing && !emergency && !HIDDEN.has(alarm.state) && may.has("shelve_alarm") && act({ key: "s", word: say("shelve"),
       run: () => ask({ title: say("shelve"), fields: why(SHIFT), path: `${path}/shelve` }) }),
+    isWear(alarm.rule) && standing && may.has("repaired_alarm") && act({ key: "f", word: say("repaired"),
+      run: () => ask({ title: say("repaired"), says: say("new_baseline"), fields: [reason()], path: `${path}/repaired` }) }),
     may.has("take_out_of_service") && !emergency && alarm.priority !== "journal" && outButton(alarm.lift, alarm.rule),
     emergency && h("span", { class: "soft" }, say("never_shelved")));
 }
 
+const reason = () => ({ name: "reason", word: say("reason"), needed: true });
 const why = (lengths) => [
   { name: "minutes", word: say("minutes"), choices: lengths, number: true, value: lengths[1][0] },
-  { name: "reason", word: say("reason"), needed: true },
+  reason(),
 ];
 
 /** Offer to take a lift's alarms, or one rule's, out of service. */

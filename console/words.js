@@ -32,6 +32,8 @@ const WORDS = {
   whole_lift: ["the whole lift", "整梯"], which: ["Which alarms", "哪些报警"], lifts_inside: ["Lifts inside", "涉及电梯"],
   rescues_inside: ["Rescues", "救援"], mass_event: ["mass event", "群体事件"], inside: ["Inside since", "进入"], left: ["Left", "离开"],
   intact: ["The log is as it was written; lines:", "日志完整，行数："], broken: ["THE LOG HAS BEEN CHANGED:", "日志被改动："],
+  repaired: ["Repaired", "已修复"],
+  new_baseline: ["The alarm ends, and from tomorrow the lift is measured against a new start.", "报警结束，自明日起以新的状态为基准。"],
   never_shelved: ["An emergency is never shelved.", "紧急报警不可搁置。"],
   never_out: ["Emergencies of the lift ring all the same.", "该电梯的紧急报警照常发出。"], answer: ["Answer", "应答"], phone: ["Phone", "电话"],
   accept_callout: ["Accept", "响应"], refuse_callout: ["Refuse", "拒绝"], people: ["People released", "解困人数"],

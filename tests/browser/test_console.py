@@ -106,6 +106,23 @@ def test_alarms_are_found_by_what_they_are(desk: Desk) -> None:
     page.reads("Door closing slower", place=".list")
 
 
+def test_what_is_repaired_is_reported_beside_its_alarm(desk: Desk) -> None:
+    """A firm says what it has mended; only a finding of wear asks for it."""
+    door = desk.ring("door_closing_slower", Priority.LOW)
+    desk.ring("battery_low", Priority.LOW)
+    page = desk.open("east", "alarms")
+    page.reads("Door closing slower", "Battery low", place=".list")
+    page.run("[...document.querySelectorAll('.row')].find(row => row.innerText.includes('Door')).click()")
+    page.reads("Repaired", place=".detail")
+    page.press("f")
+    fill(page, reason="New belt")
+    with desk.world.records.read() as tx:
+        assert [(one.alarm, one.by, one.reason) for one in tx.repairs(after=0)] == [(door.key, "east", "New belt")]
+    page.run("[...document.querySelectorAll('.row')].find(row => row.innerText.includes('Battery')).click()")
+    page.reads("What to do: Battery low", place=".detail")
+    page.gone("Repaired", place=".detail")
+
+
 def test_an_emergency_offers_no_way_out_of_sight(desk: Desk) -> None:
     """Neither shelving nor taking out of service is offered for what finds people in danger."""
     desk.ring(TRAPPED, Priority.EMERGENCY, code=Code.ENTRAPMENT)
