@@ -106,7 +106,9 @@ class Readings:
         """Give a signal's newest known values in its own unit; NaN = never known."""
         values = self._values.get(signal)
         if values is None:
-            values = self._values[signal] = self._look(self._known.values[:, ROW[signal]])
+            # Not `pick`: `take` would copy the whole column, which does not lie together, to pick from it.
+            values = self._values[signal] = self._known.values[self._where, ROW[signal]]
+            values.flags.writeable = False
         return values
 
     @property
