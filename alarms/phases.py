@@ -71,6 +71,12 @@ class Phases:
         self.off_delay: Ints = np.array([delay_us(rule.off_delay_s) for rule in rules], np.int64)
         self.bridged: Ints = np.array([delay_us(rule.bridges_s) for rule in rules], np.int64)
         self._after: _Small = np.array([LATCHED if rule.latching else NORMAL for rule in rules], np.uint8)
+        # By phase: which comes next when the condition turns, and how long it lasts when nothing does.
+        self._turns: _Small = np.zeros((len(rules), WAVERING + 1), np.uint8)
+        self._turns[:, [NORMAL, RAISED, LEAVING, LATCHED, WAVERING]] = PENDING, LEAVING, RAISED, LATCHED, PENDING
+        self._turns[:, PENDING] = np.where(self.bridged > 0, WAVERING, NORMAL)
+        self._waits: Ints = np.full((len(rules), WAVERING + 1), FOREVER, np.int64)
+        self._waits[:, [PENDING, LEAVING, WAVERING]] = np.stack([self.on_delay, self.off_delay, self.bridged], axis=1)
         # How many lifts are in another phase than NORMAL, a rule: most rules are at rest for most batches.
         self.active: list[int] = [0] * len(rules)
 
@@ -83,30 +89,19 @@ class Phases:
 
     def _change(self, rule: int, lifts: Slots | _Positions, at: Ints, phase: _Small) -> None:
         """Move lifts whose condition has begun or ended; a latched one stays as it is until it is reset."""
-        if not self.bridged[rule] and int(phase.max()) <= PENDING:
-            self._begin(rule, lifts, at, phase == NORMAL)
-            return
         begins = phase == NORMAL
-        after = np.where(phase == LATCHED, LATCHED, phase ^ 1)
-        if self.bridged[rule]:
-            after[phase == PENDING] = WAVERING
-            after[phase == WAVERING] = PENDING
+        after = self._turns[rule].take(phase)
         self.phase[rule][lifts] = after
         self.onset[rule][lifts[begins]] = at[begins]
         self.turned[rule][lifts] = at
-        waits = after != NORMAL
-        some = lifts if waits.all() else lifts[waits]
-        self.due[some] = np.minimum(self.due[some], self._deadlines(rule, some))
-        self.active[rule] += int(np.count_nonzero(begins)) - (lifts.size - some.size)
-
-    def _begin(self, rule: int, lifts: Slots | _Positions, at: Ints, begins: Mask) -> None:
-        """Move lifts from normal to pending where the condition begins, and the others back: what happens mostly."""
-        self.phase[rule][lifts] = begins
-        began, when = lifts[begins], at[begins]
-        self.onset[rule][began] = when
-        self.turned[rule][began] = when
-        self.due[began] = np.minimum(self.due[began], when + self.on_delay[rule])
-        self.active[rule] += 2 * began.size - lifts.size
+        deadline = at + self._waits[rule].take(after)
+        if self.bridged[rule]:
+            # A break does not start the on-delay again.
+            resumed = phase == WAVERING
+            since = self.onset[rule][lifts[resumed]]
+            deadline[resumed] = np.maximum(since + self.on_delay[rule], at[resumed])
+        self.due[lifts] = np.minimum(self.due[lifts], deadline)
+        self.active[rule] += int(np.count_nonzero(begins)) - int(np.count_nonzero(after == NORMAL))
 
     def wavers(self, rule: int, where: Where) -> Mask:
         """Say which of these lifts are in a bridged break."""
@@ -118,25 +113,21 @@ class Phases:
         self.phase[rule, over] = NORMAL
         self.active[rule] -= over.size
 
-    def _deadlines(self, rule: int | slice, lifts: Slots | _Positions) -> Ints:
-        """Work out when each of these is next due; FOREVER where it only waits for readings."""
-        phase, turned = self.phase[rule, lifts], self.turned[rule, lifts]
-        on, off, bridged = (
-            delays[rule] if isinstance(rule, int) else delays[rule, None]
-            for delays in (self.on_delay, self.off_delay, self.bridged)
-        )
-        pending = np.maximum(self.onset[rule, lifts] + on, turned)
+    def _deadlines(self, lifts: Slots | _Positions) -> Ints:
+        """Work out when each rule of these lifts is next due [rules x lifts]; FOREVER where it waits for readings."""
+        phase, turned = self.phase[:, lifts], self.turned[:, lifts]
+        pending = np.maximum(self.onset[:, lifts] + self.on_delay[:, None], turned)
         deadline = np.where(phase == PENDING, pending, FOREVER)
         # Few rules have either, and few lifts are in them.
-        for other, delay in ((LEAVING, off), (WAVERING, bridged)):
+        for other, delay in ((LEAVING, self.off_delay), (WAVERING, self.bridged)):
             there = phase == other
             if there.any():
-                deadline = np.where(there, turned + delay, deadline)
+                deadline = np.where(there, turned + delay[:, None], deadline)
         return deadline
 
     def fire(self, lifts: Slots | _Positions, before: Ints | int) -> list[Crossing]:
         """Let every deadline of these lifts fire that lies before a moment (one for all, or one a lift)."""
-        deadline = self._deadlines(slice(None), lifts)
+        deadline = self._deadlines(lifts)
         rule, column = np.nonzero(deadline < before)
         found: list[Crossing] = []
         if rule.size:

@@ -214,9 +214,12 @@ class Readings:
 
     def in_mode(self, modes: frozenset[ServiceMode]) -> Mask:
         """Say which lifts are known to be in one of these modes; a lift whose mode is not known is in none."""
-        found = self.none()
-        for mode in sorted(modes):
-            found = found | self.shows(SERVICE_MODE, mode)
+        found: Mask | None = self._worked.get(modes)
+        if found is None:
+            found = self.none()
+            for mode in sorted(modes):
+                found = found | self.shows(SERVICE_MODE, mode)
+            self._worked[modes] = found
         return found
 
     def once(self, feature: Callable[[Readings], Worked]) -> Worked:

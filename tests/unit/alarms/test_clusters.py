@@ -11,7 +11,7 @@ from simulator.city import City, build_city
 
 CITY: City = build_city(lifts=600, seed=9)
 CODES = list(CITY.codes[:-1])
-GROUPS = attributes_of(CITY.register.lifts[:-1]) | {"door batch": [f"D{n:03d}" for n in CITY.plant.door_batch]}
+GROUPS = attributes_of(CITY.register.lifts[:-1])
 BAD = f"D{CITY.bad_batch:03d}"
 
 
@@ -29,7 +29,7 @@ def faults(chance: np.random.Generator, *, bad: float) -> list[tuple[str, str]]:
 def test_a_bad_batch_is_found_with_its_lifts() -> None:
     """The batch is first, the bounds hold the truth, and the shrunken ratio is below the plain one."""
     (first, *_) = find_clusters(CODES, GROUPS, faults(np.random.default_rng(1), bad=1.2))
-    assert (first.kind, first.attribute, first.value) == ("door", "door batch", BAD)
+    assert (first.kind, first.attribute, first.value) == ("door", "batch", BAD)
     assert first.ratio_low < first.ratio < first.ratio_high
     assert 1.0 < first.shrunken < first.ratio
     assert len(first.members) == first.affected
