@@ -216,7 +216,7 @@ class Engine:
         for row in np.flatnonzero(np.logical_or.reduce(missing, axis=1)).tolist():
             np.copyto(columns[row], table[:, row], where=missing[row])
         columns.flags.writeable = False
-        self._known.values[here] = np.ascontiguousarray(columns.T)
+        self._known.values[here] = columns.T if isinstance(here, slice) else np.ascontiguousarray(columns.T)
         fresh: dict[Signal, Floats] = dict(zip(SIGNALS, columns, strict=True))
         if wave.codes is not None:
             unsaid = wave.codes == code_sets.NOT_REPORTED
