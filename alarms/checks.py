@@ -173,7 +173,7 @@ def check_has_runbook(case: Case) -> None:
 
 def check_delays_are_bounded(case: Case) -> None:
     """Delays are finite, not negative and at most an hour."""
-    for name in ("on_delay_s", "off_delay_s", "bridges_s"):
+    for name in ("on_delay_s", "off_delay_s", "bridges_s", "heard_s"):
         delay = getattr(case.rule, name)
         assert 0 <= delay <= DELAY_S_MAX, f"{case.slug}: {name} is {delay}, accepted is 0 to {DELAY_S_MAX:g}"
     assert case.rule.on_delay_s or not case.rule.measures_silence, f"{case.slug}: silence of no length"

@@ -104,14 +104,14 @@ class Engine:
                 self._note_failure(number, error)
         ripe = np.flatnonzero(pick(self._phases.due, here) <= wave.at)
         if ripe.size:
-            self._fire(wave.lift[ripe], wave.at[ripe] + 1, found)
+            self._fire(wave.lift[ripe], wave.at[ripe] + 1, found, speak=True)
         for order, number in enumerate(self._suspects):
             if self._phases.active[number]:
                 self._confirm(order, number, wave, here, found)
 
-    def _fire(self, lifts: Slots | NDArray[np.intp], before: Ints | int, found: list[Crossing]) -> None:
+    def _fire(self, lifts: Slots | NDArray[np.intp], before: Ints | int, found: list[Crossing], *, speak: bool) -> None:
         """Let deadlines pass, and say of the suspicions among them what speaks for each."""
-        crossings = self._phases.fire(lifts, before)
+        crossings = self._phases.fire(lifts, before, self._newest[lifts], speak=speak)
         for order, number in enumerate(self._suspects):
             raised = [each for each in crossings if each.rule == number and each.change is Change.RAISED]
             if raised:
@@ -192,7 +192,7 @@ class Engine:
         """Fire what was due before these readings, and end the silence of the lifts that speak again."""
         ripe = np.flatnonzero(pick(self._phases.due, here) < wave.at)
         if ripe.size:
-            self._fire(wave.lift[ripe], wave.at[ripe], found)
+            self._fire(wave.lift[ripe], wave.at[ripe], found, speak=True)
         heard = pick(self._newest, here)
         for number in self._silent:
             delay = int(self._phases.on_delay[number])
@@ -234,7 +234,7 @@ class Engine:
         found: list[Crossing] = []
         ripe = np.flatnonzero(self._phases.due <= now)
         if ripe.size:
-            self._fire(ripe, now + 1, found)
+            self._fire(ripe, now + 1, found, speak=False)
         for number in self._silent:
             delay = int(self._phases.on_delay[number])
             if self._resumed + delay > now:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from alarms.readings import Where, pick
 from alarms.rule import Rule
-from lift.alarm import Change
+from lift.alarm import Change, Priority
 from lift.batch import Ints, Mask, Slots
 
 # The lowest bit says that the condition is being met, the next that an alarm stands: both are read by mask.
@@ -70,6 +70,10 @@ class Phases:
         self.on_delay: Ints = np.array([delay_us(rule.on_delay_s) for rule in rules], np.int64)
         self.off_delay: Ints = np.array([delay_us(rule.off_delay_s) for rule in rules], np.int64)
         self.bridged: Ints = np.array([delay_us(rule.bridges_s) for rule in rules], np.int64)
+        # How long before the end of its on-delay a lift must have been heard.
+        self._heard: Ints = np.array(
+            [FOREVER if rule.priority is Priority.EMERGENCY else delay_us(rule.heard_s) for rule in rules], np.int64
+        )
         self._after: _Small = np.array([LATCHED if rule.latching else NORMAL for rule in rules], np.uint8)
         # By phase: which comes next when the condition turns, and how long it lasts when nothing does.
         self._turns: _Small = np.zeros((len(rules), WAVERING + 1), np.uint8)
@@ -125,12 +129,22 @@ class Phases:
                 deadline = np.where(there, turned + delay[:, None], deadline)
         return deadline
 
-    def fire(self, lifts: Slots | _Positions, before: Ints | int) -> list[Crossing]:
-        """Let every deadline of these lifts fire that lies before a moment (one for all, or one a lift)."""
+    def fire(self, lifts: Slots | _Positions, before: Ints | int, newest: Ints, *, speak: bool) -> list[Crossing]:
+        """Let every deadline of these lifts fire that lies before a moment (one for all, or one a lift).
+
+        `newest` [lifts] is when each was heard last before that. What was to be raised in a silence waits for its end;
+        `speak` says that this is it.
+        """
         deadline = self._deadlines(lifts)
         rule, column = np.nonzero(deadline < before)
         found: list[Crossing] = []
         if rule.size:
+            waiting = self.phase[rule, lifts[column]] == PENDING
+            unheard = waiting & (newest[column] < deadline[rule, column] - self._heard[rule])
+            if speak:
+                self.phase[rule[unheard], lifts[column[unheard]]] = WAVERING
+            else:
+                rule, column = rule[~unheard], column[~unheard]
             found = self._cross(rule, lifts[column], deadline[rule, column])
             deadline[rule, column] = FOREVER
         self.due[lifts] = deadline.min(axis=0, initial=FOREVER)
@@ -193,7 +207,7 @@ class Phases:
         self.active = [int(np.count_nonzero(row)) for row in self.phase]
         lifts = np.flatnonzero(self.phase.any(axis=0))
         # Nothing lies before NEVER: this only works the deadlines out.
-        self.fire(lifts, NEVER)
+        self.fire(lifts, NEVER, np.full(lifts.size, NEVER, np.int64), speak=False)
 
 
 def delay_us(seconds: float) -> int:

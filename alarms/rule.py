@@ -15,6 +15,11 @@ from lift.signals import ServiceMode
 # there a passenger may be inside, and an entrapment must still be found.
 ATTENDED: Final = frozenset({ServiceMode.INSPECTION, ServiceMode.FIREFIGHTER})
 
+# A lift at rest reports every 30 s at least; what has been silent for longer than that is told by `contact_lost`.
+HEARD_S: Final = 35.0
+# A car in motion reports every second; a few may be lost.
+HEARD_IN_MOTION_S: Final = 4.0
+
 # No rule waits longer than this: a delay beyond an hour is a slip of the pen.
 DELAY_S_MAX: Final = 3600.0
 
@@ -26,6 +31,8 @@ class Rule:
     true for `off_delay_s` without a break. Breaks of up to `bridges_s` do not start the on-delay again, but nothing is
     raised in one, and `settled` ends it at once. A lift in a mode of `inhibited_in` never holds, so an alarm that
     stands when such a mode begins returns. A latching rule raises no second alarm until someone resets it.
+    Silence shows nothing: where a lift has not been heard within `heard_s` before the end of the on-delay, nothing is
+    raised until it speaks again, and then the delay begins anew. An EMERGENCY is raised whatever has fallen silent.
     A rule that measures silence is never asked `holds`: it counts the seconds since a lift's newest reading.
     """
 
@@ -34,6 +41,7 @@ class Rule:
     on_delay_s: float
     off_delay_s: float = 0.0
     bridges_s: float = 0.0
+    heard_s: float = HEARD_S
     latching: bool = False
     inhibited_in: frozenset[ServiceMode] = frozenset()
     measures_silence: bool = False

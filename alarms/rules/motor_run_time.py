@@ -9,7 +9,7 @@ from __future__ import annotations
 from alarms.features import door_shut, mains_lost, speed
 from alarms.motion import STANDING_SPEED_MAX
 from alarms.readings import Readings
-from alarms.rule import ATTENDED, Rule
+from alarms.rule import ATTENDED, HEARD_IN_MOTION_S, Rule
 from lift.alarm import Priority
 from lift.batch import Mask
 from lift.codes import Code
@@ -23,6 +23,7 @@ class MotorRunTime(Rule):
     priority = Priority.HIGH
     # EN 81-20 5.9.2.7: the limiter acts after 45 s, or full travel and 10 s, but not before 20 s.
     on_delay_s = 20.0
+    heard_s = HEARD_IN_MOTION_S
     off_delay_s = 3.0
     inhibited_in = ATTENDED
 

@@ -55,6 +55,7 @@ class Fast(Rule):
     """Hysteresis, latching, inhibition."""
 
     priority, on_delay_s, off_delay_s, latching, inhibited_in = Priority.LOW, 1.5, 0.0, True, ATTENDED
+    heard_s = 1.0
 
     def holds(self, now: Readings) -> Mask:
         """Fast."""
@@ -78,7 +79,7 @@ class Reported(Rule):
 class Called(Rule):
     """A remembered fact, bridged breaks."""
 
-    priority, on_delay_s, off_delay_s, bridges_s = Priority.LOW, 4.0, 1.0, 3.0
+    priority, on_delay_s, off_delay_s, bridges_s, heard_s = Priority.LOW, 4.0, 1.0, 3.0, 2.0
 
     def holds(self, now: Readings) -> Mask:
         """Called."""
@@ -160,14 +161,17 @@ class SlowRule:
     signs: Callable[[Row], list[float]] | None = None
     state: str = "normal"
     confirmed: bool = False
+    heard: int = 35 * US
     onset: int = 0
     since: int = 0
 
-    def until(self, moment: int, known: Row, found: list[Told]) -> None:
+    def until(self, moment: int, known: Row, newest: int, found: list[Told], *, speaks: bool) -> None:
         """Let a deadline up to a moment, included, pass."""
-        if self.state == "pending" and max(self.onset + self.on_delay, self.since) <= moment:
+        at = max(self.onset + self.on_delay, self.since)
+        if self.state == "pending" and at <= moment and newest < at - self.heard:
+            self.state = "normal" if speaks else "pending"
+        elif self.state == "pending" and at <= moment:
             self.state, self.confirmed = "raised", False
-            at = max(self.onset + self.on_delay, self.since)
             found.append(("raised", self.slug, self.onset, at, self.sure(known)))
             self.confirm(at, known, found)
         elif self.state == "wavering" and self.since + self.bridged <= moment:
@@ -236,9 +240,9 @@ def slow_rules() -> list[SlowRule]:
 
     return [
         SlowRule("occupied", 3 * US, 2 * US, *simple(lambda known: known.get("passenger") == 1)),
-        SlowRule("fast", 3 * US // 2, 0, fast, slow, latching=True),
+        SlowRule("fast", 3 * US // 2, 0, fast, slow, latching=True, heard=US),
         SlowRule("reported", 0, 0, *simple(lambda known: 7 in known.get("message_codes", []))),
-        SlowRule("called", 4 * US, US, *simple(lambda known: bool(known.get("called"))), bridged=3 * US),
+        SlowRule("called", 4 * US, US, *simple(lambda known: bool(known.get("called"))), bridged=3 * US, heard=2 * US),
         SlowRule("entered", 0, 0, *simple(lambda known: known.get("entries", 0) >= 1.5)),
         SlowRule("busy", 0, 0, *simple(busy)),
         SlowRule("suspected", 2 * US, 0, *simple(lambda known: known.get("passenger") == 1), signs=signs),
@@ -255,17 +259,17 @@ class SlowLift:
     silent_since: int | None = None
     found: list[Told] = field(default_factory=list)
 
-    def until(self, moment: int) -> None:
-        """Let time pass up to a moment, included."""
+    def until(self, moment: int, *, speaks: bool = False) -> None:
+        """Let time pass up to a moment, included; `speaks` = until the lift's next reading."""
         for rule in self.rules:
-            rule.until(moment, self.known, self.found)
+            rule.until(moment, self.known, self.newest or 0, self.found, speaks=speaks)
         if self.newest is not None and self.silent_since is None and self.newest + 6 * US <= moment:
             self.silent_since = self.newest
             self.found.append(("raised", "silent", self.newest, self.newest + 6 * US, 1.0))
 
     def reading(self, at: int, values: Row) -> None:
         """Apply one reading."""
-        self.until(at - 1)
+        self.until(at - 1, speaks=True)
         if self.silent_since is not None:
             self.found.append(("returned", "silent", self.silent_since, at, 1.0))
             self.silent_since = None

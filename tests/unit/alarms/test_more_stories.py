@@ -147,6 +147,11 @@ FIRES += [
 SILENT: list[tuple[str, str, list[Step]]] = [
     ("door_opening_fault", "returned empty", [(0, 9, RIDE), (10, 60, PARKED)]),
     ("door_opening_fault", "has opened here", [(0, 9, RIDE), (10, 15, DOOR_OPEN), (16, 60, SHUT_IN)]),
+    ("motor_run_time", "not heard of since it set off", [(0, 1, {**SHUT_IN, "car_status": 1}), (60, 80, PARKED)]),
+    ("door_closing_fault", "its gateway restarts while it closes", [
+        (0, 1, {**DOOR_OPEN, **CLOSING}), (90, 120, {**DOOR_OPEN, **CLOSING})]),
+    ("landing_position_lost", "sets off within the door zone", [
+        (0, 9, PARKED), (10, 60, {**CREEPING, "door_zone": 1})]),
     ("motor_run_time", "short hold at the start", [(0, 15, {**SHUT_IN, "car_status": 1}), (16, 60, RIDE)]),
     ("landing_position_lost", "levels for long", [(0, 9, RIDE), (10, 19, CREEPING), (20, 30, PARKED)]),
     ("landing_position_lost", "re-levels", [(0, 9, PARKED), (10, 13, CREEPING), (14, 30, PARKED)]),

@@ -70,6 +70,11 @@ def test_entrapment_at_landing_stays_silent(story: list[Step]) -> None:
 STUCK = {**NORMAL, **BETWEEN, **SHUT, **SOMEONE}
 
 
+def test_an_entrapment_is_told_although_the_lift_falls_silent() -> None:
+    """Silence shows nothing of what is less, but nobody who is shut in must wait for a gateway to come back."""
+    assert play("entrapment_between_landings", (0, 9, RIDE), (10, 12, STUCK), end=60) == ["raised 40"]
+
+
 def test_entrapment_between_landings_fires() -> None:
     """The car stops in mid-travel with someone inside, until it is brought to a landing."""
     story: list[Step] = [(0, 9, RIDE), (10, 99, STUCK), (100, 110, {**STUCK, **AT_LANDING, **OPEN})]
