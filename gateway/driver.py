@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, Final, Protocol
 
 from gateway.document import Section
+from gateway.raw_block import RawBlock
 from lift.batch import Batch
+from lift.errors import Invalid
 from lift.ports import Timepiece
 
 log = logging.getLogger(__name__)
@@ -27,6 +29,9 @@ class Source(Protocol):
 
     def step(self) -> Batch:
         """Give the readings of the next moment."""
+
+    def raw(self) -> Sequence[RawBlock]:
+        """Give the raw acceleration of each lift over the second that ends with the newest readings."""
 
 
 class Troubles:
@@ -67,12 +72,19 @@ class Troubles:
             return dict(self._present)
 
 
+def refuse_raw(_block: RawBlock) -> None:
+    """Refuse raw acceleration, where nobody takes it; raises Invalid."""
+    raise Invalid("acceleration", "nobody takes raw acceleration here")
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What a driver needs besides its source: the time, when to stop, and where to say what is wrong.
 
     `lines` is the stream that JSON lines come from unless the file names another; `source` is the simulated lifts,
-    which only the composition root may know.
+    which only the composition root may know. `take_raw` takes the blocks of raw acceleration that a source gives
+    beside its readings, from any thread; it raises Invalid for one that cannot be used, which the driver tells as it
+    tells of other bad input.
     """
 
     clock: Timepiece
@@ -80,6 +92,7 @@ class Surroundings:
     troubles: Troubles = field(default_factory=Troubles)
     lines: BinaryIO | None = None
     source: Source | None = None
+    take_raw: Callable[[RawBlock], None] = refuse_raw
 
 
 class Driver(Protocol):
@@ -91,6 +104,7 @@ class Driver(Protocol):
     def batches(self, around: Surroundings) -> Iterator[Batch]:
         """Give readings as they come, until told to stop or the source ends for good.
 
+        Raw acceleration, where the source has it, goes to `around.take_raw`.
         What fails is named in `around.troubles` and tried again after growing pauses; the other lifts go on.
         """
 

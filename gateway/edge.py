@@ -18,6 +18,7 @@ from gateway.cadence import INTERVAL_S, Cadence
 from gateway.calls import CallLedger
 from gateway.gateway import Gateway
 from gateway.memory import Memory
+from gateway.raw_block import RawBlock
 from gateway.requests import Requests
 from gateway.samples import Samples, one_each
 from gateway.watch import Emergency, Sighting, Watch
@@ -27,6 +28,7 @@ from lift.metrics import Metric
 from lift.ports import Timepiece
 from lift.signals import TEST_CALL_AGE
 from lift.topics import TRIPS
+from lift.trips import JERK_MAX
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +48,9 @@ class Segmenter(Protocol):
 
     def take(self, batch: Batch) -> Batch:
         """Take samples, at most one a lift, and give the trips that they finish: one row each, over TRIP_SIGNALS."""
+
+    def take_raw(self, block: RawBlock) -> None:
+        """Take raw acceleration for the trip that it is of; raises Invalid for what cannot be used."""
 
     def flush(self) -> Batch:
         """Give the finished trips that still wait."""
@@ -99,6 +104,9 @@ class Edge:
         self._sampled = 0
         self._reported = 0
         self._trips = 0
+        self._rides = 0
+        self._raw_blocks = 0
+        self._raw_refused = 0
         self._emergencies = 0
         self._failures = {"trips": 0, "test_calls": 0, "log": 0, "on_emergency": 0}
         acts = {"test_call": self._call, "report_interval": self._set_interval, "comfort_message": self._comfort}
@@ -119,6 +127,21 @@ class Edge:
             self._run_calls()
         if refusal is not None:
             raise refusal
+
+    def take_raw(self, block: RawBlock) -> None:
+        """Take a block of a lift's raw acceleration, of which only the figures of its trip are ever sent.
+
+        Raises Invalid as `gateway.trips.Segmenter.take_raw` does. May be called from any thread.
+        """
+        with self._busy:
+            self._raw_blocks += 1
+            try:
+                if self._segmenter is None:
+                    raise Invalid("acceleration", "nothing here finds trips")  # noqa: TRY301 - counted like the others
+                self._segmenter.take_raw(block)
+            except Invalid:
+                self._raw_refused += 1
+                raise
 
     def _take(self, samples: Batch) -> LiftError | None:
         self._sampled += len(samples)
@@ -166,6 +189,7 @@ class Edge:
     def _send_trips(self, trips: Batch) -> None:
         if len(trips):
             self._trips += len(trips)
+            self._rides += int(np.count_nonzero(~np.isnan(trips.column(JERK_MAX))))
             self._gateway.accept(trips, kind=TRIPS)
 
     def _run_calls(self) -> None:
@@ -246,6 +270,9 @@ class Edge:
             ("samples_total", "counter", "Samples that drivers have read", self._sampled),
             ("reports_total", "counter", "Of these, reported", self._reported),
             ("trips_total", "counter", "Finished trips", self._trips),
+            ("rides_total", "counter", "Of these, with ride quality", self._rides),
+            ("raw_blocks_total", "counter", "Blocks of raw acceleration that drivers have read", self._raw_blocks),
+            ("raw_blocks_refused_total", "counter", "Of these, refused", self._raw_refused),
             ("emergencies_total", "counter", "Emergencies that began, as the site sees them", self._emergencies),
             ("emergencies_standing", "gauge", "Lifts with an emergency, as the site sees it", told["emergencies"]),
             ("test_calls_overdue", "gauge", "Lifts without a test call for three days", told["test_calls_overdue"]),

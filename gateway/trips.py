@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from gateway.raw_block import RawBlock
 from gateway.raw_trips import RawTrips
 from gateway.trip_watch import USED, Finished, TripWatch
 from lift.batch import EMPTY, Batch, Floats, Ints, Slots, turns
@@ -46,14 +47,15 @@ class Segmenter:
         finished = [trips for wave in self._waves(batch) for trips in self._watch.step(*wave)]
         return self._rows(finished)
 
-    def take_raw(self, lift: str, at_first: int, rate_hz: float, acceleration: Floats) -> None:
-        """Take a block of raw acceleration (n × 3, m/s², x and y horizontal, z vertical), first sample at `at_first`.
+    def take_raw(self, block: RawBlock) -> None:
+        """Take a block of raw acceleration, before or up to `hold_s` after the stand of its trip.
 
-        A trip that it covers whole gets the ride columns. Raises Invalid as `RawTrips.take` does, and for other lifts.
+        A trip that blocks cover whole gets the ride columns. Raises Invalid as `RawTrips.take` does, and for other
+        lifts.
         """
-        if lift not in self._slot:
-            raise Invalid("lift", f"{lift} is not one of the {len(self.lifts)} lifts here")
-        self._raw.take(lift, at_first, rate_hz, acceleration)
+        if block.lift not in self._slot:
+            raise Invalid("lift", f"{block.lift} is not one of the {len(self.lifts)} lifts here")
+        self._raw.take(block)
 
     def flush(self) -> Batch:
         """Give the finished trips that still wait; for the end of a gateway's run."""

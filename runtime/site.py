@@ -6,6 +6,7 @@ import logging
 import secrets
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,7 @@ from gateway.driver import Backoff, Driver, Surroundings
 from gateway.edge import Edge
 from gateway.gateway import Encoding, Gateway, birth, last_will
 from gateway.memory import Memory
+from gateway.raw_block import RawBlock
 from gateway.spool import Spool
 from gateway.trips import Segmenter
 from lift.batch import Batch
@@ -105,6 +107,10 @@ class Site:
         """Take samples: watch them, and spool what is worth sending; raises Unavailable when the disk refuses it."""
         self._edge.take(batch)
 
+    def take_raw(self, block: RawBlock) -> None:
+        """Take a block of raw acceleration for the trip that it is of; raises Invalid when it cannot be used."""
+        self._edge.take_raw(block)
+
     def metrics(self) -> list[Metric]:
         """Give the gateway's figures."""
         return [*self.gateway.metrics(), *self._edge.metrics()]
@@ -127,7 +133,7 @@ def carry(site: Site, driver: Driver, around: Surroundings) -> tuple[int, int]:
     pump = Role(f"gateway {site.gateway.name}", site.gateway.pump).start()
     accepted = 0
     try:
-        for batch in _tireless(driver, around):
+        for batch in _tireless(driver, replace(around, take_raw=site.take_raw)):
             try:
                 site.take(batch)
             except Unavailable as error:

@@ -1,4 +1,4 @@
-"""The raw stream of a three-axis accelerometer in one car over one trip, as a retrofit sensor would sample it.
+"""The raw stream of a three-axis accelerometer in a car, over one trip or second by second, as a retrofit sensor's.
 
 z carries the jerk-limited motion itself; all axes carry the hum of sheave and motor at their orders, the knock of rail
 joints at their heights, and white noise. Gravity is left out, as such sensors are calibrated at rest.
@@ -15,6 +15,8 @@ from lift.errors import Invalid
 from simulator import motion
 from simulator.arrays import Floats
 from simulator.plant import Plant
+from simulator.simulation import Simulation
+from simulator.state import Phase
 from simulator.wear import RAIL_M
 
 RATE_HZ: Final = 256
@@ -73,15 +75,50 @@ def record_trip(
     along = motion.progress(time, distance, plan, jerk)
     height = start + way * along.covered
     part = along.speed / plant.speed[slot]
-    turns = along.covered / (np.pi * SHEAVE_M)
+    axes = _noise(len(time), chance)
+    axes[:, 2] += way * along.acceleration
+    _shake(axes, along.covered, part, _knocks(time, height, part, joint_height, joint_level), bearing)
+    return Recording(time, height, axes)
+
+
+def record_second(simulation: Simulation, slot: int, chance: np.random.Generator) -> Floats:
+    """Record one lift over the second that the simulation lived last, at RATE_HZ: x, y, z in m/s², one row a sample.
+
+    A car that something has stopped under way is recorded as standing, for all of the second in which it stopped.
+    """
+    plant, state, wear = simulation.city.plant, simulation.state, simulation.wear
+    axes = _noise(RATE_HZ, chance)
+    now, phase = float(simulation.seconds), state.phase[slot]
+    arrived = now - 1.0 < state.started[slot] + state.duration[slot] <= now and phase != Phase.HELD
+    if phase != Phase.MOVING and not arrived:
+        return axes
+    # One second more, so that what the second before has set ringing still rings.
+    time = now - 2.0 + np.arange(2 * RATE_HZ) / RATE_HZ - state.started[slot]
+    one = np.array([slot])
+    plan = motion.Profile(state.top_speed[one], state.top_acceleration[one], state.duration[one])
+    along = motion.progress(time, np.abs(state.distance[one]), plan, plant.jerk[one])
+    way = float(np.sign(state.distance[slot]))
+    part = along.speed / plant.speed[slot]
+    height = state.origin[slot] + way * along.covered
+    knock = _knocks(time, height, part, float(wear.joint_height[slot]), float(wear.joint[slot]))
+    last = slice(RATE_HZ, None)
+    axes[:, 2] += way * along.acceleration[last]
+    _shake(axes, along.covered[last], part[last], knock[last], float(wear.bearing[slot]))
+    return axes
+
+
+def _noise(count: int, chance: np.random.Generator) -> Floats:
+    return chance.normal(0.0, _NOISE, (count, len(_AXES)))
+
+
+def _shake(axes: Floats, covered: Floats, part: Floats, knock: Floats, bearing: float) -> None:
+    """Add the hum of sheave and motor and the knocks, `part` being the share of rated speed."""
+    turns = covered / (np.pi * SHEAVE_M)
     hum = _SHEAVE * part * np.sin(2 * np.pi * turns) + _MOTOR * part * np.sin(2 * np.pi * GEAR * turns)
     hum += 0.08 * bearing * part * np.sin(4 * np.pi * GEAR * turns)
-    knock = _knocks(time, height, part, joint_height, joint_level)
-    axes = chance.normal(0.0, _NOISE, (len(time), len(_AXES)))
     axes[:, 0] += 0.5 * hum + knock
     axes[:, 1] += 0.4 * hum + 0.8 * knock
-    axes[:, 2] += way * along.acceleration + hum + 0.3 * knock
-    return Recording(time, height, axes)
+    axes[:, 2] += hum + 0.3 * knock
 
 
 def _knocks(time: Floats, height: Floats, part: Floats, worn: float | None, level: float) -> Floats:

@@ -1,4 +1,4 @@
-"""JSON lines: each line is a message of the JSON encoding: a reading, or a list of readings.
+"""JSON lines: each line is a message of the JSON encoding: a reading, or a list of readings; or raw acceleration.
 
     tail -f readings.jsonl | liftwatch gateway gw-007
 
@@ -15,9 +15,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import BinaryIO, Final
 
 from gateway.document import Section
-from gateway.driver import Surroundings
+from gateway.driver import Surroundings, refuse_raw
+from gateway.drivers import _raw_line as raw_line
+from gateway.raw_block import RawBlock
 from lift.batch import Batch
-from lift.errors import BadFrame, Invalid
+from lift.errors import Invalid
 from lift.wire import PAYLOAD_BYTES_MAX, json
 
 log = logging.getLogger(__name__)
@@ -36,17 +38,22 @@ class Jsonlines:
         """Give the readings of each line as a batch; a line that is not ended by the time to stop is left."""
         if around.lines is None:
             raise Invalid("driver", "jsonlines needs a stream to read, and nobody has handed one in")
-        return batches(_pieces(around.lines, around.stop))
+        return batches(_pieces(around.lines, around.stop), take_raw=around.take_raw)
 
 
 def _warn(number: int, reason: str) -> None:
     log.warning("line %d: %s", number, reason)
 
 
-def batches(pieces: Iterable[bytes], report: Callable[[int, str], None] = _warn) -> Iterator[Batch]:
+def batches(
+    pieces: Iterable[bytes],
+    report: Callable[[int, str], None] = _warn,
+    *,
+    take_raw: Callable[[RawBlock], None] = refuse_raw,
+) -> Iterator[Batch]:
     r"""Give the readings of each line as a batch, and `report` line numbers (from 1) with what is wrong there.
 
-    The text comes in pieces of any size, such as the lines of a file.
+    The text comes in pieces of any size, such as the lines of a file. A line of raw acceleration goes to `take_raw`.
 
     >>> text = [b'{"lift": "063577", "at": 5, "pass', b'enger": 1}\nnot JSON\n']
     >>> [len(batch) for batch in batches(text, lambda number, reason: print(number, reason[:17]))]
@@ -60,8 +67,15 @@ def batches(pieces: Iterable[bytes], report: Callable[[int, str], None] = _warn)
         if not line.strip():
             continue
         try:
+            # Looked for before anything is parsed: a line of raw acceleration is long, and other lines are many.
+            raw = raw_line.parse(line) if raw_line.MARK in line else None
+            if raw is not None:
+                for name in raw.unknown_fields:
+                    report(number, f"{name}: is not a field of raw acceleration")
+                take_raw(raw.block)
+                continue
             frame = json.decode(line)
-        except BadFrame as error:
+        except Invalid as error:
             report(number, str(error))
             continue
         for refusal in frame.refusals:

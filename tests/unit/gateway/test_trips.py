@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.raw_block import RawBlock
 from gateway.raw_trips import KEPT_S, RAW_LIFTS_MAX, RawTrips
 from gateway.trips import Segmenter
 from lift import signals as s
@@ -475,6 +478,9 @@ def test_other_lifts_and_empty_batches_are_ignored() -> None:
 # ---------------------------------------------------------------------------------------- raw acceleration
 
 
+MINUTE = np.zeros((60 * 256, 3))
+
+
 def raw(trip: Trip, rate_hz: int = 256) -> Floats:
     """Give the acceleration of a trip from second 0 to five seconds after its stand, with a hum on all axes."""
     time = np.arange(int((trip.leaves_s + trip.flight_s + 5) * rate_hz)) / rate_hz
@@ -493,7 +499,7 @@ def test_raw_acceleration_fills_the_ride_columns_of_its_trip() -> None:
     segmenter = Segmenter(["063577"])
     assert len(segmenter.take(readings.take(np.arange(30)))) == 0
     for first in range(0, len(axes), 256):
-        segmenter.take_raw("063577", START + round(first / 256 * SECOND), 256, axes[first : first + 256])
+        segmenter.take_raw(raw_block(first, axes[first : first + 256]))
     again = replace(readings, at=readings.at + 300 * SECOND)
     with_raw, bare = list(
         concat([segmenter.take(readings.take(np.arange(30, len(readings)))), segmenter.take(again)]).rows()
@@ -505,6 +511,11 @@ def test_raw_acceleration_fills_the_ride_columns_of_its_trip() -> None:
     assert not {"ride_x_max", "jerk_max"} & set(bare)
 
 
+def raw_block(first: int, axes: Floats) -> RawBlock:
+    """Make a block of the first lift that begins with a sample's number."""
+    return RawBlock("063577", START + round(first / 256 * SECOND), 256, axes)
+
+
 @pytest.mark.parametrize("lost", [slice(0, 3000), slice(3000, 3600), slice(5000, None)], ids=["start", "middle", "end"])
 def test_raw_acceleration_with_a_hole_is_not_assessed(lost: slice) -> None:
     """A trip whose acceleration is not whole has no ride quality, and nothing breaks."""
@@ -512,32 +523,100 @@ def test_raw_acceleration_with_a_hole_is_not_assessed(lost: slice) -> None:
     axes, segmenter = raw(trip), Segmenter(["063577"])
     for part in np.split(np.delete(np.arange(len(axes)), lost), [lost.start]):
         if len(part):
-            segmenter.take_raw("063577", START + round(part[0] / 256 * SECOND), 256, axes[part])
+            segmenter.take_raw(raw_block(int(part[0]), axes[part]))
     [row] = segmenter.take(trip.readings()).rows()
     assert "jerk_max" not in row
 
 
-def test_raw_acceleration_is_bounded_and_checked() -> None:
-    """Three minutes a lift, 64 lifts; what cannot be used is refused by name; what is late is ignored."""
+def test_raw_acceleration_is_bounded() -> None:
+    """Three minutes a lift however small its blocks, a trip that never ends among them; and 64 lifts at 256 Hz."""
     kept = RawTrips()
-    minute = np.zeros((60 * 256, 3))
     for number in range(10):
-        kept.take("a", START + number * 60 * SECOND, 256, minute)
+        kept.take(RawBlock("a", START + number * 60 * SECOND, 256, MINUTE))
     inside = kept._kept["a"]
     assert KEPT_S * 256 <= inside.samples < (KEPT_S + 60) * 256
-    kept.take("a", START, 256, minute)
-    assert inside.samples == sum(len(block) for _, block in inside.blocks)
+    assert inside.samples == sum(len(axes) for _, axes in inside.blocks)
     assert kept.assess("a", START + 500 * SECOND, START + 510 * SECOND) == {}
     assert kept.refused == 1, "nothing moves in it"
-    for number in range(RAW_LIFTS_MAX - 1):
-        kept.take(str(number), START, 256, minute[:10])
-    for lift, rate_hz, block, reason in (
-        ("z", 256, minute, "64"),
-        ("a", 100, minute, "rate_hz"),
-        ("a", 256, minute[:, :1], "shape"),
-        ("a", 256, np.zeros((200 * 256, 3)), "longer"),
-    ):
-        with pytest.raises(Invalid, match=reason):
-            kept.take(lift, START, rate_hz, block)
+    for number in range(2_000):
+        kept.take(RawBlock("b", START + number * SECOND // 2, 256, MINUTE[:1]))
+        kept.take(RawBlock("c", START + round(number / 256 * SECOND), 256, MINUTE[:1]))
+    assert len(kept._kept["b"].blocks) <= 2 * KEPT_S, "gaps everywhere"
+    assert len(kept._kept["c"].blocks) <= 2_000 / 256 + 1, "no gap anywhere"
+    for number in range(RAW_LIFTS_MAX - 4):
+        kept.take(RawBlock(str(number), START, 256, MINUTE[:10]))
+    with pytest.raises(Invalid, match="lift: z is one too many"):
+        kept.take(RawBlock("z", START, 257, MINUTE))
+    kept.take(RawBlock("z", START, 256, MINUTE))
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "axes", "reason"),
+    [
+        (100, MINUTE, "rate_hz: 100 of lift 063577 is outside 256 to 4096"),
+        (np.nan, MINUTE, "rate_hz: nan"),
+        (256, MINUTE[:, :1], "acceleration: of lift 063577 has the shape"),
+        (256, np.zeros((200 * 256, 3)), "longer than 180 s"),
+        (256, np.where(np.arange(60)[:, None] == 7, np.nan, MINUTE[:60]), "sample 7 of lift 063577 has nan"),
+        (256, MINUTE[:60] - 9_810.0, "sample 0 of lift 063577 has -9810: not within ±200"),
+    ],
+)
+def test_raw_acceleration_that_cannot_be_used_is_refused_by_name(rate_hz: float, axes: Floats, reason: str) -> None:
+    """What is wrong, of which lift and where; what was kept before is not touched."""
+    segmenter = Segmenter(["063577"])
+    segmenter.take_raw(raw_block(0, MINUTE))
+    with pytest.raises(Invalid, match=re.escape(reason)):
+        segmenter.take_raw(RawBlock("063577", START + 60 * SECOND, rate_hz, axes))
     with pytest.raises(Invalid, match="100245 is not one of the 1 lifts"):
-        Segmenter(["063577"]).take_raw("100245", START, 256, minute)
+        segmenter.take_raw(RawBlock("100245", START, 256, MINUTE))
+    assert segmenter._raw._kept["063577"].samples == len(MINUTE)
+
+
+def test_a_clock_that_jumps_costs_no_more_than_what_was_kept() -> None:
+    """A block again or too early is refused by name; one from the future does not shut out those that follow."""
+    kept = RawTrips()
+    kept.take(raw_block(0, MINUTE))
+    with pytest.raises(Invalid, match=r"at: a block of lift 063577 begins 59\.00 s before the end"):
+        kept.take(raw_block(256, MINUTE))
+    kept.take(raw_block(10**9, MINUTE[:256]))
+    kept.take(raw_block(len(MINUTE), MINUTE))
+    assert kept._kept["063577"].end() == START + 120 * SECOND
+
+
+def test_a_box_that_sends_only_while_the_car_moves_will_do() -> None:
+    """Pauses between its blocks part the trips, and the next one does not push out the one that still waits."""
+    trip = Trip(distance=30.0)
+    axes, readings = raw(trip), trip.readings()
+    moves = slice(round((trip.leaves_s - 2) * 256), round((trip.leaves_s + trip.flight_s + 2) * 256))
+    kept = RawTrips()
+    for repeat in range(3):
+        kept.take(raw_block(repeat * len(axes) + moves.start, axes[moves]))
+    start = readings.at[0] + round(trip.leaves_s * SECOND)
+    shift, lasts = round(len(axes) / 256 * SECOND), round(trip.flight_s * SECOND)
+    figures = [kept.assess("063577", start + n * shift, start + n * shift + lasts) for n in range(3)]
+    assert figures[0][t.JERK_MAX] == pytest.approx(1.0, rel=0.1)
+    assert figures[0] == pytest.approx(figures[1], rel=1e-6)
+    assert figures[0] == pytest.approx(figures[2], rel=1e-6)
+    assert kept.assess("063577", start, start + shift + lasts) == {}, "a pause lies between"
+
+
+@settings(max_examples=40)
+@given(
+    cuts=st.lists(st.integers(0, 9_000), max_size=12),
+    lag=st.floats(-0.05, 0.05),
+)
+def test_how_blocks_are_cut_does_not_matter(cuts: list[int], lag: float) -> None:
+    """Blocks of any lengths, each told a little early or late, give the figures of the recording in one piece."""
+    trip = Trip(distance=12.0)
+    axes = raw(trip)
+    start = START + round(trip.leaves_s * SECOND)
+    stop = start + round(trip.flight_s * SECOND)
+    whole, cut = RawTrips(), RawTrips()
+    whole.take(raw_block(0, axes))
+    bounds = sorted({0, *(cut for cut in cuts if cut < len(axes)), len(axes)})
+    for number, (first, last) in enumerate(pairwise(bounds)):
+        block = raw_block(first, axes[first:last])
+        cut.take(block._replace(at_first=block.at_first + round(lag * SECOND * (number % 2))))
+    found = cut.assess("063577", start, stop)
+    assert found == pytest.approx(whole.assess("063577", start, stop), rel=0.02, abs=1e-3)
+    assert found[t.JERK_MAX] == pytest.approx(trip.jerk, rel=0.1)
