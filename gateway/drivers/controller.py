@@ -15,8 +15,8 @@ from lift.errors import Invalid
 
 _BEHIND_MOST_S: Final = 5.0
 _SEED_MAX: Final = 2**32 - 1
-# Readings may be so much older than they say, so that one second follows the other although a step was slow.
-_LATE_MOST_US: Final = 500_000
+# Readings may differ by so much from the clock, so that one second follows the other although a step was slow.
+_APART_MOST_US: Final = 500_000
 
 
 class Controller:
@@ -51,7 +51,7 @@ class Controller:
             if not len(batch):
                 continue
             now = around.clock.now() - int(batch.at.max())
-            if not 0 <= now - ahead <= _LATE_MOST_US:
+            if abs(now - ahead) > _APART_MOST_US:
                 ahead = now
             if self._raw:
                 _hand_raw(around.source.raw(), ahead, around)

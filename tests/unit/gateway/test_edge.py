@@ -15,6 +15,7 @@ from alarms.rules import load as load_rules
 from gateway.edge import Edge
 from gateway.gateway import Gateway
 from gateway.memory import Memory
+from gateway.raw_block import RawBlock
 from gateway.spool import Spool
 from gateway.watch import Emergency, Sighting
 from lift.alarm import Change, Transition
@@ -220,6 +221,9 @@ def test_a_siren_that_fails_keeps_nothing_from_the_platform(tmp_path: Path, capl
         def take(self, _batch: Batch) -> Batch:
             raise ZeroDivisionError
 
+        def take_raw(self, _block: RawBlock) -> None:
+            raise ZeroDivisionError
+
         def flush(self) -> Batch:
             raise ZeroDivisionError
 
@@ -272,6 +276,9 @@ def test_finished_trips_go_out_as_trips(tmp_path: Path) -> None:
             self.seen.append(batch)
             return trip(len(self.seen)) if len(self.seen) % 5 == 0 else EMPTY
 
+        def take_raw(self, _block: RawBlock) -> None:
+            raise NotImplementedError
+
         def flush(self) -> Batch:
             return trip(999)
 
@@ -286,6 +293,34 @@ def test_finished_trips_go_out_as_trips(tmp_path: Path) -> None:
     assert [row["run_count"] for row in sent.rows()] == [5, 10, 999]
     assert site.figure("trips_total") == 3
     site.close()
+
+
+def test_raw_acceleration_is_counted_and_what_is_refused_too(tmp_path: Path, site: Site) -> None:
+    """An operator sees by three figures whether a sensor's blocks come, are taken, and become ride quality."""
+
+    class Rides:
+        def take(self, _batch: Batch) -> Batch:
+            return from_rows([{"lift": LIFTS[0], "at": NOW, "jerk_max": 1.0}], TRIP_BY_NAME)
+
+        def take_raw(self, block: RawBlock) -> None:
+            if not len(block.acceleration):
+                raise Invalid("acceleration", "is empty")
+
+        def flush(self) -> Batch:
+            return trip(1)
+
+    rides = Site(tmp_path / "rides", segmenter=Rides())
+    block = RawBlock(LIFTS[0], NOW, 256, np.zeros((1, 3)))
+    rides.edge.take_raw(block)
+    with pytest.raises(Invalid, match="is empty"):
+        rides.edge.take_raw(block._replace(acceleration=np.empty((0, 3))))
+    rides.second(IDLE)
+    rides.edge.close()
+    figures = ("raw_blocks_total", "raw_blocks_refused_total", "trips_total", "rides_total")
+    assert [rides.figure(name) for name in figures] == [2, 1, 2, 1]
+    rides.close()
+    with pytest.raises(Invalid, match="nothing here finds trips"):
+        site.edge.take_raw(block)
 
 
 def trip(number: int) -> Batch:

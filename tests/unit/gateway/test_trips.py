@@ -600,6 +600,19 @@ def test_a_box_that_sends_only_while_the_car_moves_will_do() -> None:
     assert kept.assess("063577", start, start + shift + lasts) == {}, "a pause lies between"
 
 
+def test_a_sensor_that_samples_slower_than_it_says_loses_no_trip() -> None:
+    """At 254 instead of 256 a second it is a second late after two minutes; its blocks' own times put that right."""
+    trip = Trip(distance=30.0, close_s=114.5)
+    axes, kept = raw(trip, 254), RawTrips()
+    for second in range(len(axes) // 254):
+        kept.take(RawBlock("063577", START + second * SECOND, 256, axes[second * 254 : (second + 1) * 254]))
+    start = START + round(trip.leaves_s * SECOND)
+    part = kept._kept["063577"].around(start, start + round(trip.flight_s * SECOND))
+    assert part is not None
+    begins = np.flatnonzero(np.abs(part[:, 2] - 9.81) > 0.1)[0] / 254
+    assert begins == pytest.approx(1.5, abs=0.2), "so much of the standing car is before it"
+
+
 @settings(max_examples=40)
 @given(
     cuts=st.lists(st.integers(0, 9_000), max_size=12),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -23,20 +24,25 @@ from deploy import make_secrets
 from gateway import config
 from gateway.driver import Surroundings
 from gateway.drivers.controller import Controller
+from gateway.trips import Segmenter
 from ingest.pipeline import SUBSCRIPTIONS
 from lift import topics
-from lift.batch import from_rows
+from lift.batch import concat, from_rows
 from lift.errors import Invalid, LiftError
+from lift.trips import ACCELERATION_MAX, DISTANCE, JERK_MAX
 from runtime import cli
 from runtime.simulated_lifts import SimulatedLifts
 from runtime.site import Site
 from tests import servers
+from tests.gateway_line import Moving
 from tests.production import secured_mosquitto
 from tests.unit.gateway.configured import document
 from tests.unit.gateway.modbus_device import device, words
 from tests.unit.gateway.test_driver_modbus import AT_REST, MAPS
 
 WITHIN_S = 20.0
+# A Monday, 18:00 in the city.
+EVENING = 1_763_978_400_000_000
 
 
 def command(*arguments: str) -> tuple[int, str]:
@@ -128,6 +134,39 @@ def test_simulated_lifts_try_a_gateway_out() -> None:
             stop.set()
     with pytest.raises(Invalid, match="controller needs simulated lifts"):
         next(driver.batches(Surroundings(clock, threading.Event())))
+
+
+def test_simulated_lifts_give_raw_acceleration_when_asked() -> None:
+    """With `raw` their trips get the ride columns, whatever the clock and a slow step make of the seconds' times."""
+    jitter = np.random.default_rng(1)
+
+    class Stumbles(Moving):
+        def now(self) -> int:
+            return self.at + int(jitter.integers(300_000))
+
+    class Hurry(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            return self.is_set()
+
+    read = document("[controller]\nraw = true\n[lifts.063577]\n[lifts.999999]\n")
+    driver = Controller(read.root.section("controller"), dict(read.root.section("lifts").each()))
+    assert read.problems == []
+    clock = Stumbles()
+    lifts = SimulatedLifts(("063577", "999999"), EVENING, seed=3, story="evening_peak")
+    segmenter = Segmenter(("063577", "999999"))
+    around = Surroundings(clock, Hurry(), source=lifts, take_raw=segmenter.take_raw)
+    trips = []
+    for number, batch in enumerate(driver.batches(around)):
+        trips.append(segmenter.take(batch))
+        clock.move(1)
+        if number == 600:
+            break
+    rows = concat(trips)
+    assert around.troubles.present() == {}
+    assert len(rows) > 5
+    assert not np.isnan(rows.column(JERK_MAX)).any()
+    long = np.abs(rows.column(DISTANCE)) > 10
+    assert rows.column(ACCELERATION_MAX)[long] == pytest.approx(0.9, rel=0.4)
 
 
 # ------------------------------------------------------------------------------------- certificates

@@ -9,11 +9,12 @@ import pytest
 
 from lift import signals as s
 from lift.errors import Invalid
-from simulator.acceleration import record_trip
+from simulator.acceleration import RATE_HZ, record_second, record_trip
 from simulator.city import build_city
 from simulator.motion import profile
 from simulator.planned import Planned
 from simulator.simulation import Simulation
+from simulator.state import Phase
 from simulator.truth import WEAR, Kind
 from simulator.wear import ENDS_AS, RAIL_M
 
@@ -108,6 +109,32 @@ def test_a_raw_recording_is_the_trip_itself() -> None:
     one = slice(slot, slot + 1)
     plan = profile(np.array([distance]), plant.speed[one], plant.acceleration[one], plant.jerk[one])
     assert recording.time[-1] == pytest.approx(plan.duration[0], abs=0.01)
+
+
+def test_second_by_second_a_raw_stream_follows_the_car() -> None:
+    """Added up, the vertical acceleration is the car's speed at the end of each second, trip after trip."""
+    simulation = Simulation(CITY, seed=3, start=EVENING, fault_rate=0.0)
+    slots, chance = BUSY[:3].tolist(), np.random.default_rng(1)
+    speed, gained = np.zeros((2, 300, len(slots)))
+    for second in range(300):
+        moving, speeds, _ = simulation.live()
+        now = dict(zip(moving.tolist(), speeds.tolist(), strict=True))
+        speed[second] = [now.get(slot, 0.0) for slot in slots]
+        gained[second] = [record_second(simulation, slot, chance)[:, 2].sum() / RATE_HZ for slot in slots]
+    assert (np.abs(speed).max(axis=0) > 0.9).all()
+    assert np.abs(np.cumsum(gained, axis=0) - speed).max() < 0.06
+
+
+def test_a_car_that_is_stopped_under_way_is_recorded_as_standing() -> None:
+    """What it had still to go is not recorded, although the run was planned to last longer."""
+    simulation = Simulation(CITY, seed=3, start=EVENING, fault_rate=0.0)
+    slot, chance = int(BUSY[0]), np.random.default_rng(1)
+    simulation.faults.prepare(Planned(at=1.0, slot=slot, kind=Kind.STUCK_EMPTY, cause="test", lasts_s=300.0))
+    while simulation.state.phase[slot] != Phase.HELD:
+        simulation.live()
+    for _ in range(60):
+        assert np.abs(record_second(simulation, slot, chance)).max() < 0.05
+        simulation.live()
 
 
 def test_a_worn_joint_rings_at_its_height() -> None:
