@@ -1,7 +1,8 @@
-"""The edge's features: processor time for one trip's ride quality, and readings a second of the trip segmenter."""
+"""The edge's features: processor time for raw acceleration and for ride quality; readings a second cut into trips."""
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -11,6 +12,7 @@ from rich.table import Table
 
 from bench.load import SECOND, SEED, city_of
 from gateway import ride
+from gateway.drivers import jsonlines
 from gateway.trips import Segmenter
 from lift.batch import Floats
 from simulator.simulation import Simulation
@@ -22,7 +24,7 @@ TRIP_S = 60.0
 
 def run(quick: bool) -> dict[str, Any]:  # noqa: FBT001
     """Assess a trip of a minute, then cut a simulated quarter of an hour into trips."""
-    result: dict[str, Any] = {"trip_s": TRIP_S, "assess_cpu_ms": {}, "segmenter": {}}
+    result: dict[str, Any] = {"trip_s": TRIP_S, "raw_line_cpu_us": _raw_line_us(), "assess_cpu_ms": {}, "segmenter": {}}
     for rate_hz in RATES_HZ:
         result["assess_cpu_ms"][rate_hz] = _assess_ms(rate_hz, times=5 if quick else 50)
     table = Table("lifts a batch", "readings/s of one core", "µs a batch", "trips", title="segmenter, 1 Hz")
@@ -36,7 +38,22 @@ def run(quick: bool) -> dict[str, Any]:  # noqa: FBT001
         "ride quality of a 60 s trip: "
         + ", ".join(f"{spent:.1f} ms of processor time at {rate} Hz" for rate, spent in result["assess_cpu_ms"].items())
     )
+    Console().print(f"a line with a second of raw acceleration: {result['raw_line_cpu_us']:,.0f} µs of processor time")
     return result
+
+
+def _raw_line_us() -> float:
+    """Read a minute of raw acceleration at 256 Hz as JSON lines of a second each, into the trips."""
+    axes = _trip(RATES_HZ[0]).round(5).reshape(-1, RATES_HZ[0], 3)
+    lines = [
+        b'{"lift":"063577","at":%d,"rate_hz":256,"acceleration":%s}\n'
+        % (1000 * second, json.dumps(block.tolist()).encode())
+        for second, block in enumerate(axes)
+    ]
+    begun = time.process_time()
+    for _ in jsonlines.batches(lines, take_raw=Segmenter(["063577"]).take_raw):
+        pass
+    return (time.process_time() - begun) / len(lines) * 1e6
 
 
 def _assess_ms(rate_hz: int, *, times: int) -> float:

@@ -11,7 +11,9 @@ import typer
 
 from adapters.clock import SystemClock
 from adapters.records_sql import SqlRecords
+from gateway.edge import Edge
 from gateway.gateway import Gateway
+from gateway.memory import Memory
 from gateway.spool import Spool
 from ingest.ledger import Ledger
 from lift.alarm import AlarmState, Change, Priority
@@ -265,15 +267,17 @@ def metric_names(folder: Path) -> set[str]:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("liftwatch_")
     }
     spool = Spool(folder / "spool.db", bytes_max=1_000, age_max_us=1, fresh_epoch="a")
-    gateway = Gateway("demo", AbsentBus(), spool, SystemClock())
+    gateway, memory = Gateway("demo", AbsentBus(), spool, SystemClock()), Memory(folder / "memory.db")
     names |= {
         metric.name
         for metric in [
             *gateway.metrics(),
+            *Edge((), gateway, memory, SystemClock()).metrics(),
             *(one for what in ("readings", "trips") for one in Ledger(Fleet([]), what).metrics()),
         ]
     }
     spool.close()
+    memory.close()
     records = SqlRecords(f"sqlite:///{folder / 'records.db'}")
     with records.read() as reads:
         names |= {f"liftwatch_{name}" for name in reads.counts()}

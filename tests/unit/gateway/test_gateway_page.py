@@ -11,6 +11,8 @@ from adapters.clock import SystemClock
 from deploy import make_secrets
 from gateway import config, drivers
 from gateway.driver import Driver, Surroundings
+from gateway.drivers import jsonlines
+from gateway.raw_block import RawBlock, check
 from lift.batch import from_rows
 from tests.unit.gateway.configured import document
 
@@ -34,6 +36,17 @@ def test_the_example_file_passes_the_check(tmp_path: Path) -> None:
     assert problems == []
     assert found is not None
     assert found.lifts == ("063577", "063578")
+
+
+def test_the_example_line_of_raw_acceleration_is_taken() -> None:
+    """Who writes such lines has them accepted as they stand."""
+    taken: list[RawBlock] = []
+    reported: list[tuple[int, str]] = []
+    line = block("json").encode()
+    assert list(jsonlines.batches([line], lambda n, why: reported.append((n, why)), take_raw=taken.append)) == []
+    assert reported == []
+    check(taken[0])
+    assert taken[0].acceleration.shape == (2, 3)
 
 
 def test_the_example_driver_works(tmp_path: Path) -> None:

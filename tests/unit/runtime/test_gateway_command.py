@@ -87,6 +87,21 @@ def test_the_check_tells_people_and_programs(tmp_path: Path) -> None:
     assert f"{file}:1: nam: is not known here; did you mean name?" in text
 
 
+def test_the_check_knows_raw_acceleration(tmp_path: Path) -> None:
+    """Simulated lifts give it a second at a time and for few lifts; the check says so before anything runs."""
+    file = tmp_path / "gw.toml"
+    head = 'name = "gw"\ndriver = "controller"\n[broker]\nurl = "mqtt://h"\n[controller]\nraw = true\n'
+    file.write_text(head + "[lifts.063577]\n")
+    assert command("--config", str(file), "--check")[0] == 0
+    file.write_text(f"{head}every_s = 0.5\n" + "".join(f"[lifts.{number}]\n" for number in range(65)))
+    status, text = command("--config", str(file), "--check")
+    assert status == 1
+    assert text.splitlines() == [
+        f"{file}:6: controller.raw: needs every_s = 1, for a step has a second of raw acceleration; it is 0.5",
+        f"{file}:6: controller.raw: is for at most 64 lifts; there are 65",
+    ]
+
+
 def test_one_says_which_gateway_to_be() -> None:
     """A name or a file, not both and not neither; and only a file can be checked."""
     assert command() == (2, "NAME: say either --config FILE, or a NAME to read standard input")
