@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
+import threading
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
@@ -106,6 +108,9 @@ class RawTrips:
                 kept = None
             elif late_s > _JOIN_S:
                 raise Invalid("at", f"a block of lift {lift} begins {late_s:.2f} s before the end of the one before")
+        if not self._kept:
+            # It takes a second, which nobody's alarm should wait for when the first trip is assessed.
+            threading.Thread(target=_load, name="load ride quality", daemon=True).start()
         if kept is None:
             others_hz = sum(other.rate_hz for name, other in self._kept.items() if name != lift)
             if others_hz + rate_hz > RATES_HZ_MAX:
@@ -132,3 +137,9 @@ class RawTrips:
             self.refused += 1
             log.warning("lift %s: no ride quality of a trip: %s", lift, error)
             return {}
+
+
+def _load() -> None:
+    """Load what `ride.assess` needs, and what a gateway without a sensor is spared."""
+    for name in ("scipy.integrate", "scipy.signal"):
+        importlib.import_module(name)

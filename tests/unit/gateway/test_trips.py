@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -598,6 +600,23 @@ def test_a_box_that_sends_only_while_the_car_moves_will_do() -> None:
     assert figures[0] == pytest.approx(figures[1], rel=1e-6)
     assert figures[0] == pytest.approx(figures[2], rel=1e-6)
     assert kept.assess("063577", start, start + shift + lasts) == {}, "a pause lies between"
+
+
+def test_the_first_block_loads_what_its_trip_will_need() -> None:
+    """Loading takes a second, in which no alarm may wait: it is done beside, and not at all without a sensor."""
+    text = """if True:
+        import sys, threading
+        from gateway.trips import Segmenter
+        import numpy as np
+        from gateway.raw_block import RawBlock
+        segmenter = Segmenter(["a"])
+        assert "scipy.signal" not in sys.modules
+        segmenter.take_raw(RawBlock("a", 0, 256, np.zeros((1, 3))))
+        [loading] = [one for one in threading.enumerate() if one.name == "load ride quality"]
+        loading.join()
+        assert "scipy.signal" in sys.modules
+    """
+    subprocess.run([sys.executable, "-c", text], check=True, timeout=60)
 
 
 def test_a_sensor_that_samples_slower_than_it_says_loses_no_trip() -> None:
