@@ -147,7 +147,8 @@ class ConditionPath:
             with self._records.read() as reads:
                 repairs = reads.repairs(after=self._monitor.newest_repair, most=_REPAIRS_TOGETHER)
             for repair in repairs:
-                self._monitor.renew(repair)
+                self._found(self._monitor.renew(repair))
+            # Those that stand on record although the monitor has lost its state.
             self._found([_returned(repair) for repair in repairs if repair.rule in RULES])
             if len(repairs) < _REPAIRS_TOGETHER:
                 return

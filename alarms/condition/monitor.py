@@ -240,19 +240,25 @@ class ConditionMonitor:
         """The number of the newest repair that was told; after a restore, of those that are in the saved state."""
         return self._repairs[-1].number if self._repairs else self._repaired
 
-    def renew(self, repair: Repair) -> None:
+    def renew(self, repair: Repair) -> list[Transition]:
         """Begin a new baseline for what a repaired alarm was about, with the first day that begins after the repair.
 
-        Its alarm stands no more, and is not raised while the day of the repair is open. Repairs come in order of their
-        numbers; one that was told before, or is of a lift or rule that is not ours, changes nothing.
+        The rule's alarm stands no more, be it the repaired one or one raised since, which is given; it is not raised
+        while the day of the repair is open. Repairs come in order of their numbers; one that was told before, or is of
+        a lift or rule that is not ours, changes nothing.
         """
+        found: list[Transition] = []
         if repair.number <= self.newest_repair:
-            return
+            return found
         slot = self._fleet.slot(repair.lift)
         if slot >= 0 and repair.rule in RULES:
-            self._onset[_RULES.index(repair.rule), slot] = _NEVER
+            rule = _RULES.index(repair.rule)
+            if self._onset[rule, slot] != _NEVER:
+                found.append(self._transition(Change.RETURNED, rule, slot, repair.at, ()))
+            self._onset[rule, slot] = _NEVER
         self._repairs.append(repair)
         self._renew_until(self._day)
+        return found
 
     def _renew_until(self, day: int) -> None:
         """See to the repairs of days before this one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -127,6 +128,19 @@ def test_a_repair_ends_the_alarm_and_begins_a_new_baseline(city: City, crash: st
     assert city.standing() == []
     with city.records.read() as reads:
         assert {one.rule for one in reads.alarms(lift=CODE)} == {"door_closing_slower"}
+
+
+def test_what_is_reported_beside_an_older_alarm_ends_the_one_that_stands(city: City) -> None:
+    """A firm opens last month's alarm and says there what it has mended: nothing stands for ever for that."""
+    city.live(0, MENDED)
+    (key,) = city.standing()
+    with city.records.write() as tx:
+        first = tx.alarm(key)
+        older = replace(first, key=f"{first.lift}:{first.rule}:1", onset=1, raised_at=2, returned_at=3)
+        tx.add_alarms([older])
+    city.desk.repaired(older.key, by="Ann", reason="new belt")
+    city.path.hear_of_repairs()
+    assert city.standing() == []
 
 
 def test_a_repair_is_replayed_in_its_place(city: City) -> None:
