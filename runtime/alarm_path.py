@@ -112,7 +112,10 @@ class AlarmPath:
         """Let time pass: delays run out, silence is noticed, held alarms are released, resets are heard."""
         now = self._clock.now()
         self._note(self._engine.advance(now - GRACE_US))
-        self._note([self._others.popleft() for _ in range(len(self._others))])
+        for _ in range(len(self._others)):
+            # Taken out last, so that at no moment it looks as if nothing waited.
+            self._note([self._others[0]])
+            self._others.popleft()
         for key, (until, transitions) in list(self._held.items()):
             if now >= until:
                 del self._held[key]
@@ -271,6 +274,10 @@ class AlarmPath:
     def also(self, transitions: Sequence[Transition]) -> None:
         """Record what another part found with the next changes; any thread may call."""
         self._others.extend(transitions)
+
+    def has_recorded(self) -> bool:
+        """Say whether all that was told by `also` is on record; any thread may ask."""
+        return not (self._others or self._waiting or self._held)
 
     def on_gateway(self, name: str, online: bool, at: int) -> None:
         """Hear that a gateway has come or gone at a moment (µs); told to the desk with the next changes."""

@@ -225,6 +225,7 @@ class Liftwatch:
             self.clock,
             self.settings.data_dir / CONDITION_FILE,
             path.also,
+            path.has_recorded,
         )
         condition.recover(self._telemetry)
         bus = MqttBus(

@@ -39,7 +39,10 @@ _REPLAY_MAX_US: Final = 14 * 86_400 * 1_000_000
 
 
 class ConditionPath:
-    """Feeds the monitor. `take` may be called from any thread, the rest from one; `tell` hears what was found."""
+    """Feeds the monitor. `take` may be called from any thread, the rest from one.
+
+    `tell` hears what was found, and `recorded` says whether all of that is on record.
+    """
 
     def __init__(
         self,
@@ -49,6 +52,7 @@ class ConditionPath:
         clock: Timepiece,
         file: Path,
         tell: Callable[[Sequence[Transition]], None],
+        recorded: Callable[[], bool],
     ) -> None:
         self._fleet = fleet
         self._monitor = monitor
@@ -56,6 +60,7 @@ class ConditionPath:
         self._clock = clock
         self._file = file
         self._tell = tell
+        self._recorded = recorded
         self._waiting: deque[Batch] = deque(maxlen=_WAITING_MAX)
         self._advanced = self._saved = self._asked = time.monotonic()
         # Whoever stops the program saves, while a day may still be closing in the path's own thread.
@@ -113,10 +118,16 @@ class ConditionPath:
             count += len(ours)
         return count
 
-    def save(self) -> None:
-        """Save the monitor's state; what it raised since is raised again after a crash, under the same keys."""
+    def save(self) -> bool:
+        """Save the monitor's state; what it raised since is raised again after a crash, under the same keys.
+
+        False = not now: while something waits to be recorded, the state would hold an alarm that no record knows.
+        """
         with self._turn:
+            if not self._recorded():
+                return False
             self._save()
+        return True
 
     def _save(self) -> None:
         self._saved = time.monotonic()

@@ -67,15 +67,22 @@ class City:
         self.desk = AlarmDesk(self.records, self.clock)
         self.telemetry = MemoryTelemetry()
         self.file = folder / "condition.state"
+        self.down = False
         self.begin()
 
     def begin(self) -> None:
         """Begin a process."""
         self.monitor = ConditionMonitor(FLEET)
-        self.path = ConditionPath(FLEET, self.monitor, self.records, self.clock, self.file, self._tell)
+        self.waiting: list[Transition] = []
+        self.path = ConditionPath(
+            FLEET, self.monitor, self.records, self.clock, self.file, self._tell, lambda: not self.waiting
+        )
         self.path.recover(self.telemetry)
 
     def _tell(self, found: Sequence[Transition]) -> None:
+        if self.down:
+            self.waiting += found
+            return
         with self.records.write() as tx:
             self.desk.take(tx, found)
 
@@ -128,6 +135,21 @@ def test_a_repair_ends_the_alarm_and_begins_a_new_baseline(city: City, crash: st
     assert city.standing() == []
     with city.records.read() as reads:
         assert {one.rule for one in reads.alarms(lift=CODE)} == {"door_closing_slower"}
+
+
+def test_a_crash_while_the_records_are_away_loses_no_alarm(city: City) -> None:
+    """No state is saved that holds an alarm which only waits in memory to be recorded."""
+    city.live(0, 20)
+    assert city.path.save()
+    city.down = True
+    city.live(20, MENDED)
+    assert city.waiting
+    city.path.save()
+    city.down = False
+    city.begin()
+    (key,) = city.standing()
+    assert "door_closing_slower" in key
+    assert city.path.save()
 
 
 def test_what_is_reported_beside_an_older_alarm_ends_the_one_that_stands(city: City) -> None:
