@@ -57,8 +57,8 @@ class Work:
         return row
 
     def out_until(self, lift: str, rule: str, priority: Priority) -> int | None:
-        """Give until when an alarm raised now is out of service, None when it is not."""
-        if priority is Priority.EMERGENCY:
+        """Give until when an alarm raised now is out of service, None when it is not or is never in sight anyway."""
+        if priority in {Priority.EMERGENCY, Priority.JOURNAL}:
             return None
         if self._out is None:
             self._out = defaultdict(list)

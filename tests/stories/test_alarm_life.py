@@ -13,7 +13,7 @@ from lift.alarm import Alarm, AlarmState, Change, Priority, Transition
 from lift.errors import Conflict
 from lift.incident import IncidentKind
 from lift.ticket import Stage, Ticket
-from tests.unit.alarms.city import CONTACT, DOOR, MECHANIC, POWER, TRAPPED, Street, street
+from tests.unit.alarms.city import CONTACT, DOOR, HELD, MECHANIC, POWER, TRAPPED, Street, street
 
 MINUTE = 60.0
 
@@ -132,9 +132,11 @@ def test_a_line_of_the_journal_asks_nobody(desk: Desk) -> None:
         with pytest.raises(Conflict, match="asks nobody"):
             refused(line.key, by="Ann")
     entry = desk.desk.take_out_of_service("000000", by="Ann", minutes=60, reason="being rebuilt")
+    later = desk.raise_("000000", HELD)
     assert desk.alarm(line.key) == line
     desk.later(61 * MINUTE)
     assert desk.alarm(line.key) == line
+    assert desk.alarm(later.key) == later
     assert line.state(desk.clock.now()) is AlarmState.JOURNAL
     assert not fault.first_out
     assert (line.shown_at, entry.lift) == (None, "000000")
@@ -145,7 +147,7 @@ def test_a_line_of_the_journal_asks_nobody(desk: Desk) -> None:
     desk.take([desk.over("000000", MECHANIC)])
     assert desk.alarm(line.key).state(desk.clock.now()) is AlarmState.NORMAL
     assert [kind for kind in desk.feed() if kind.startswith("journal")] == [
-        "journal.raised", "journal.raised", "journal.returned",
+        "journal.raised", "journal.raised", "journal.raised", "journal.returned",
     ]  # fmt: skip
     with desk.records.read() as reads:
         assert Priority.JOURNAL not in reads.alarm_rates(0, desk.clock.now(), step_us=600_000_000).by_priority

@@ -13,7 +13,7 @@ from lift.register import Firm, Register, Station
 from tests.small_city import START, StandingClock, building, lift
 
 SECOND = 1_000_000
-MECHANIC = "mode_changed_43"
+MECHANIC, HELD = "mode_changed_43", "door_held"
 POWER, CONTACT, DOOR, TRAPPED = "main_power_lost", "contact_lost", "door_closing_fault", "entrapment_between_landings"
 PRIORITIES = {
     POWER: Priority.MEDIUM,
@@ -22,6 +22,7 @@ PRIORITIES = {
     TRAPPED: Priority.EMERGENCY,
     "overspeed": Priority.HIGH,
     MECHANIC: Priority.JOURNAL,
+    HELD: Priority.JOURNAL,
 }
 
 
