@@ -16,6 +16,7 @@ const SCREENS = [[rescues, "tickets"], [alarms, "alarms"], [incidents, "incident
 const HEALTH_EVERY_MS = 5000;
 // An event may be one of a thousand: what is on the screen is loaded anew at most this often.
 const REFRESH_EVERY_MS = 1000;
+const RETRY_MS = 3000;
 // The most urgent come first, and nobody reads on beyond so many.
 const ROWS_MAX = 150;
 
@@ -66,7 +67,7 @@ function draw(screen, filters, filter, rows, detail, key) {
   const typed = desk.querySelector("input")?.selectionStart;
   const tools = [
     ...filters.map(([name, word]) => h("button", { type: "button", class: name === filter && "main", "aria-pressed": String(name === filter),
-      onclick: () => { chosen.filter[screen.name] = name; show(); } }, word)),
+      onclick: () => { chosen.filter[screen.name] = name; guarded(show); } }, word)),
     screen.searches && searchBox(), ...(screen.tools?.(may) || []),
   ];
   desk.className = key ? "open" : "";
@@ -108,25 +109,31 @@ let last = 0;
 let soon = null;
 function refresh() {
   if (soon) return;
+  // By a clock that nobody sets: were the other put back an hour, nothing new would be seen for an hour.
   soon = setTimeout(async () => {
     soon = null;
-    last = Date.now();
-    await guarded(show);
-    if (place().screen !== rescues) await guarded(countRescues);
-  }, Math.max(0, last + REFRESH_EVERY_MS - Date.now()));
+    last = performance.now();
+    const came = await guarded(show) && await guarded(countRescues);
+    // What did not come may be an emergency, and no further event may tell of it.
+    if (!came) setTimeout(refresh, RETRY_MS);
+  }, Math.max(0, last + REFRESH_EVERY_MS - performance.now()));
 }
 
+/** Run something that asks the server; false when it is worth trying again. */
 async function guarded(run) {
   try {
     await run();
+    return true;
   } catch (error) {
     if (error instanceof Refused && error.status === 401) location.reload();
     else if (error instanceof Refused) tell(error.message);
+    return error instanceof Refused && error.status < 500;
   }
 }
 
 // Rescues are counted whatever is on the screen: a dispatcher who reads a history must see that one has come.
 async function countRescues() {
+  if (place().screen === rescues && chosen.filter.rescues === "open") return;
   const found = await rescues.load("open");
   counts.rescues = rescues.count(found, "open");
   drawTabs(place().screen);
@@ -210,6 +217,12 @@ async function start() {
   }
   may = new Set(me.may);
   screens = SCREENS.filter(([, operation]) => may.has(operation)).map(([screen]) => screen);
+  if (!screens.length) {
+    at("desk").className = "alone";
+    at("desk").replaceChildren(h("div", { class: "enter" }, empty("no_screens"),
+      act({ word: say("sign_out"), run: async () => { await drop("session"); location.reload(); } })));
+    return;
+  }
   at("leave").title = me.display_name || me.name;
   at("top").hidden = false;
   at("language").onclick = () => { switchLanguage(); guarded(show); watchHealth(); };
@@ -226,10 +239,12 @@ async function start() {
   await guarded(show);
   await guarded(countRescues);
   await watchHealth();
-  follow({
+  await follow({
     onEvent: refresh,
     onLine: (there) => { if (there && !lineIsThere) refresh(); lineIsThere = there; watchHealth(); },
   });
+  // The sign-in is over, and the page says so by asking for a new one.
+  location.reload();
 }
 
 start();

@@ -104,6 +104,9 @@ export function ask({ title, says, fields, path, body = {} }) {
   const wrong = h("p", { class: "bad", role: "alert" });
   const form = h("form", { onsubmit: async (event) => {
     event.preventDefault();
+    const button = form.querySelector("button.main");
+    // A key that is held down, or a second click, would call one level more.
+    button.disabled = true;
     const given = { ...body };
     for (const field of fields) {
       const value = form.elements[field.name].value.trim();
@@ -116,6 +119,8 @@ export function ask({ title, says, fields, path, body = {} }) {
       document.dispatchEvent(new Event("changed"));
     } catch (error) {
       wrong.textContent = error.message;
+    } finally {
+      button.disabled = false;
     }
   } },
   h("h1", {}, title), says && h("p", { class: "soft" }, says), ...fields.map(input), wrong,

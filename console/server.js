@@ -21,8 +21,9 @@ async function ask(method, path, body) {
     signal: AbortSignal.timeout(15000),
   });
   const said = Date.parse(answer.headers.get("date") ?? "");
+  const away = said + 500 - Date.now();
   // The header has whole seconds, so smaller differences mean nothing.
-  if (said && Math.abs(said + 500 - Date.now()) > 2000) behind = said + 500 - Date.now();
+  if (said) behind = Math.abs(away) > 2000 ? away : 0;
   const text = await answer.text();
   const told = text ? JSON.parse(text) : null;
   if (!answer.ok && path !== "health") throw new Refused(answer.status, told?.detail ?? answer.statusText);
@@ -47,7 +48,7 @@ export function getKept(path) {
 const SILENT_MS = 25000;
 
 /**
- * Follow the event stream for ever, from one line to the next without a gap.
+ * Follow the event stream from one line to the next without a gap, for as long as one is signed in.
  * EventSource would hide the heartbeat, and so a line that is dead without having been closed.
  */
 export async function follow({ onEvent, onLine }) {

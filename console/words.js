@@ -10,6 +10,7 @@ const WORDS = {
   keys: ["1–6 screens · j k or ↓ ↑ next, previous · / search · l language · the letter on a button presses it · Esc back",
     "1–6 切换页面 · j k 或 ↓ ↑ 下一条、上一条 · / 搜索 · l 语言 · 按钮上的字母即快捷键 · Esc 返回"],
   nothing_rescues: ["Nobody waits for help.", "当前无人等待救援。"], nothing: ["Nothing here.", "没有记录。"],
+  no_screens: ["This account is not for the console.", "该账户不能使用控制台。"],
   choose: ["Choose a line on the left.", "请在左侧选择一条。"], done: ["Done", "已完成"], all: ["All", "全部"],
   what_to_do: ["What to do", "处置手册"], register: ["Register", "登记信息"], registration: ["Registration", "登记编号"], installed: ["Installed", "投用日期"], clocks: ["Clocks", "时限"],
   callouts: ["Call-outs", "派单记录"], log: ["Log", "日志"], facts: ["Facts", "详情"], history: ["History", "历史"],

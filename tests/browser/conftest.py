@@ -39,14 +39,18 @@ class Desk:
         """Sign somebody in, as they would themselves, and show them a screen."""
         page = self.browser.page(**view)  # type: ignore[arg-type]
         self.pages.append(page)
+        self.enter(page, name, at)
+        page.until("!document.getElementById('top')?.hidden && document.querySelector('#tabs a')")
+        return page
+
+    def enter(self, page: Page, name: str, at: str = "") -> None:
+        """Sign somebody in on a page."""
         page.go(f"http://127.0.0.1:{self._server.port}/console#/{at}")
         page.until("document.activeElement?.name === 'name'")
         page.write(name)
         page.run("document.querySelector('input[name=password]').focus()")
         page.write(PASSWORD)
         page.press("Enter")
-        page.until("!document.getElementById('top')?.hidden && document.querySelector('#tabs a')")
-        return page
 
     def ring(
         self,

@@ -12,10 +12,12 @@ from lift.signals import SIGNALS
 from lift.ticket import Answer, ClockName, Stage
 from tests.browser.chromium import Page
 from tests.browser.conftest import Desk
-from tests.unit.api.world import EAST, WEST
+from tests.unit.api.world import EAST, HOUR, WEST
 
 SCREENS = ("rescues", "alarms", "incidents", "service", "load", "lifts")
 TRAPPED = "entrapment_between_landings"
+# The stream's first event has led to a second look at the tickets, so that no other is on its way.
+HELLO_HEARD = "performance.getEntriesByType('resource').filter(one => one.name.includes('/v1/tickets')).length >= 4"
 # What `alarms.features.entrapment_signs` weighs.
 SIGNS = {"someone_in_a_standing_car", "alarm_button", "controller"}
 
@@ -262,3 +264,82 @@ def test_what_people_say_is_only_ever_text(desk: Desk) -> None:
     fill(page, lift=EAST, summary="<img src=x onerror='document.title=1'><b>bold</b>")
     page.reads("<img src=x", "<b>bold</b>", place=".list")
     assert page.run("document.querySelectorAll('main img').length") == 0
+
+
+def test_a_rescue_is_counted_while_old_ones_are_read(desk: Desk) -> None:
+    """Whoever looks through closed tickets sees that somebody is shut in."""
+    page = desk.open("dispatcher")
+    page.reads("Nobody waits for help.")
+    page.run("[...document.querySelectorAll('.tools button')].find(b => b.innerText === 'Closed').click()")
+    page.until("document.querySelector('.tools button[aria-pressed=true]').innerText === 'Closed'")
+    desk.ring(TRAPPED, Priority.EMERGENCY, code=Code.ENTRAPMENT)
+    page.until("document.title.startsWith('(1)')")
+
+
+def test_a_clock_that_is_set_right_hides_nothing(desk: Desk) -> None:
+    """The browser's clock is put back by an hour: what happens then is seen at once, and ages follow the server."""
+    page = desk.open("dispatcher")
+    page.reads("Nobody waits for help.")
+    page.until(HELLO_HEARD)
+    page.run("{ const real = Date.now; globalThis.real = real; Date.now = () => real() - 3600e3; }")
+    desk.ring(TRAPPED, Priority.EMERGENCY, code=Code.ENTRAPMENT)
+    page.reads("Entrapment", place=".list")
+    wrong = (
+        "import('/console/server.js').then(async server => { await server.get('me'); return server.now() - real(); })"
+    )
+    assert abs(page.run(wrong)) < 2500
+    page.run("{ Date.now = real; }")
+    assert abs(page.run(wrong)) < 100
+
+
+def test_what_did_not_come_is_asked_for_again(desk: Desk) -> None:
+    """An emergency's event comes, and the list after it does not: the page does not wait for the next event."""
+    page = desk.open("dispatcher")
+    page.reads("Nobody waits for help.")
+    page.run("""{
+        const real = fetch;
+        globalThis.failed = 0;
+        globalThis.broken = true;
+        globalThis.fetch = (path, how) => {
+            if (!broken || !String(path).includes('tickets')) return real(path, how);
+            failed += 1;
+            return Promise.reject(new TypeError('no line'));
+        };
+    }""")
+    desk.ring(TRAPPED, Priority.EMERGENCY, code=Code.ENTRAPMENT)
+    page.until("failed")
+    page.run("new Promise(done => setTimeout(done, 1500))")
+    page.run("{ broken = false; }")
+    page.reads("Entrapment", place=".list")
+
+
+def test_a_form_is_sent_once(desk: Desk) -> None:
+    """A key held down or a second click on the way does not call one level more."""
+    page = desk.open("dispatcher")
+    ticket = desk.world.ticket()
+    page.reads("Entrapment", place=".list")
+    page.press("j")
+    page.until("document.querySelector('.detail button[data-key=n]')")
+    page.press("n")
+    page.until("document.querySelector('dialog[open] button.main')")
+    page.run("{ const button = document.querySelector('dialog button.main'); button.click(); button.click(); }")
+    page.until("!document.querySelector('dialog').open")
+    page.reads("Level 2", place=".list")
+    with desk.world.records.read() as tx:
+        assert tx.ticket(ticket.ticket_id).level == 2
+
+
+def test_a_sign_in_that_is_over_is_asked_for(desk: Desk) -> None:
+    """A page that was left open over night asks for a name, and does not stand there with old lists."""
+    page = desk.open("dispatcher")
+    page.until(HELLO_HEARD)
+    desk.world.clock.at += 13 * HOUR
+    page.until("document.querySelector('form.enter')")
+
+
+def test_an_account_without_a_screen_is_told_so(desk: Desk) -> None:
+    """The account that only reads figures is no blank page."""
+    page = desk.browser.page()
+    desk.pages.append(page)
+    desk.enter(page, "prometheus")
+    page.reads("This account is not for the console.")
