@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from api.parts import Parts, parts_of
 from api.permissions import OPEN, RULES, Role, check
 from dispatch.actor import Actor, party_of
-from lift.errors import Forbidden, NotSignedIn
+from lift.errors import Forbidden, NotSignedIn, Unavailable
 
 COOKIE: Final = "liftwatch_session"
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -73,6 +73,18 @@ async def _person(request: Request) -> Person:
 
 
 SignedIn = Annotated[Person, Depends(_person)]
+
+
+async def _anybody(request: Request) -> Person | None:
+    try:
+        token, _ = _token(request)
+        return await run_in_threadpool(find_person, parts_of(request), hash_token(token))
+    except (NotSignedIn, Forbidden, Unavailable):
+        return None
+
+
+# For a route that is open to everybody: who asks, None for a stranger and while the records do not answer.
+Anybody = Annotated[Person | None, Depends(_anybody)]
 
 
 def hash_token(token: str) -> str:

@@ -144,7 +144,7 @@ async function watchHealth() {
   const wrong = [];
   try {
     const health = await get("health");
-    for (const part of Object.values(health.parts)) if (!part.ok) wrong.push(`${part[language()]} (${part.detail.slice(0, 200)})`);
+    for (const part of Object.values(health.parts)) if (!part.ok) wrong.push(part[language()] + (part.detail && ` (${part.detail.slice(0, 200)})`));
   } catch {
     wrong.push(say("no_server"));
   }
