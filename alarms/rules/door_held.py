@@ -13,7 +13,13 @@ from alarms.readings import Readings
 from alarms.rule import Rule
 from lift.alarm import Priority
 from lift.batch import Mask
-from lift.signals import SERVICE_MODE, ServiceMode
+from lift.signals import DOOR_STATE, SERVICE_MODE, DoorState, ServiceMode
+
+
+def _never_tried(now: Readings) -> Mask:
+    """Wide open, and not once on its way to shut; of a terminal that reports no more than shut nobody can say so."""
+    never: Mask = now.shows(DOOR_STATE, DoorState.OPEN) & ~now.remembers(TRIED_TO_CLOSE)
+    return never
 
 
 class DoorHeld(Rule):
@@ -30,7 +36,7 @@ class DoorHeld(Rule):
     def holds(self, now: Readings) -> Mask:
         """Drills, a key and a mechanic hold doors open on purpose; one that never tries is `restart_prevented`."""
         held = open_at_landing(now) & now.shows(SERVICE_MODE, ServiceMode.NORMAL) & ~mains_lost(now)
-        return held & now.remembers(TRIED_TO_CLOSE) if self._long else held
+        return held & ~_never_tried(now) if self._long else held
 
     def clears(self, now: Readings) -> Mask:
         """Shut, or no more in service."""

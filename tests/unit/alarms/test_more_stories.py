@@ -102,6 +102,9 @@ FIRES: list[tuple[str, list[Step], list[str]]] = [
     ("repeated_reversals", again(24, *TRY), ["raised 156"]),
     ("door_held", [(0, 130, DOOR_OPEN), (131, 140, SHUT_IN)], ["raised 120", "returned 136"]),
     ("door_held_long", again(24, (0, 1, {**DOOR_OPEN, **CLOSING}), (2, 39, DOOR_OPEN)), ["raised 900"]),
+    # A terminal that reports items of GB/T 24476 only knows of no state of its door but shut.
+    ("door_held_long", [(0, 905, {k: v for k, v in DOOR_OPEN.items() if k != "door_state"})], ["raised 900"]),
+    ("door_held_long", [(0, 905, {**DOOR_OPEN, "door_state": 6})], ["raised 900"]),
     ("brake_roll_back", again(5, *SAG), ["raised 69"]),
     ("relevelling_often", again(7, (0, 1, RELEVELS), (2, 9, DOOR_OPEN)), ["raised 60"]),
     ("levelling_inaccurate", again(4, *BAD_STOP), ["raised 48"]),
