@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from alarms.phases import Phases
 from alarms.readings import ROW, Known
-from lift.batch import Ints
+from lift.batch import Ints, Mask
 from lift.errors import Invalid
 from lift.signals import BY_NAME, SIGNALS, Signal
 
-VERSION: Final = 2
+VERSION: Final = 3
 _MAGIC: Final = b"LWENGINE"
 _HEAD: Final = struct.Struct("<8sIQ")
 # How "never known" is spelled among small integers; no signal reaches so low.
@@ -60,6 +60,7 @@ def pack(
         "levels": known.levels.ravel()[counted],
         "stamps": known.stamps.ravel()[counted],
         "reached": known.reached.ravel(),
+        "landings": known.landings,
     }
     arrays |= {f"signal {signal.name}": values for signal, values in _signals(known)}
     listed = [(name, array.dtype.str, array.size) for name, array in arrays.items()]
@@ -92,9 +93,16 @@ def unpack(data: bytes, made_for: Fit, known: Known, confirmed: NDArray[np.bool_
     known.levels.ravel()[arrays["counted"]] = arrays["levels"]
     known.stamps.ravel()[arrays["counted"]] = arrays["stamps"]
     known.reached[:] = arrays["reached"].reshape(known.reached.shape)
+    # The greater is kept for ever, so where the register has been corrected everything is learned anew.
+    known.reached[:, ~_same(known.landings, arrays["landings"])] = np.nan
     newest[:] = arrays["newest"]
     phases.put(arrays["flat"], arrays["phase"], arrays["onset"], arrays["turned"])
     return int(header["resumed"])
+
+
+def _same(ours: _Array, theirs: _Array) -> Mask:
+    same: Mask = (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
+    return same
 
 
 def _open(data: bytes) -> tuple[dict[str, Any], memoryview]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from alarms import rules
+from alarms.engine import Engine
 from alarms.rules.controller_reported import ALSO, PRIORITIES
 from alarms.rules.mode_changed import MODES
 from lift.codes import Code, label
@@ -24,7 +25,7 @@ from tests.unit.alarms.test_rules_stories import (
     STILL,
     tries,
 )
-from tests.unit.alarms.timeline import Step, Values, play
+from tests.unit.alarms.timeline import Step, Values, live, make_fleet, play
 
 PARKED = {**SHUT_IN, **NOBODY}
 FULL = {"load": 0.3}
@@ -293,3 +294,16 @@ def test_entrapment_lasts_while_the_sensor_loses_sight() -> None:
     stuck = {**NORMAL, **BETWEEN, **SHUT, **SOMEONE}
     steps: list[Step] = [(0, 40, stuck), (41, 80, {**stuck, **NOBODY}), (81, 200, stuck), (201, 210, DOOR_OPEN)]
     assert play("entrapment_between_landings", *steps) == ["raised 30", "returned 204"]
+
+
+def test_a_corrected_register_is_believed_over_what_was_learned_by_the_wrong_one() -> None:
+    """A lift was registered with 20 landings and has 12: once that is put right, its overtravel is told."""
+    rule = {"overtravel_top": rules.load()["overtravel_top"]}
+    steps = [*FIRST_UP, (21, 40, {**BEYOND, "car_position": 12, "car_height": 33.35})]
+    fleet, corrected = make_fleet(landings=20), make_fleet(landings=12)
+    wrong, same, right = Engine(fleet, rule), Engine(fleet, rule), Engine(corrected, rule)
+    assert live(wrong, fleet, steps) == []
+    for engine in (same, right):
+        engine.restore(wrong.save())
+    assert same.save() == wrong.save()
+    assert live(right, corrected, after(100, *steps)) == ["raised 126"]

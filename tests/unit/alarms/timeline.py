@@ -21,9 +21,9 @@ Values: TypeAlias = Mapping[str, Any]
 Step: TypeAlias = tuple[float, float, Values]
 
 
-def make_fleet(lifts: int = 1, rated_speed: float = 1.6) -> Fleet:
+def make_fleet(lifts: int = 1, rated_speed: float = 1.6, landings: int = 12) -> Fleet:
     """Make a fleet of lifts 100001, 100002, ..."""
-    return Fleet([lift(f"{100_001 + number}", rated_speed=rated_speed, landings=12) for number in range(lifts)])
+    return Fleet([lift(f"{100_001 + number}", rated_speed=rated_speed, landings=landings) for number in range(lifts)])
 
 
 def batch_for(fleet: Fleet, rows: Sequence[Mapping[str, Any]]) -> Batch:
@@ -44,6 +44,11 @@ def play(rule: str | Rule, *steps: Step, rated_speed: float = 1.6, end: float | 
     """
     fleet = make_fleet(rated_speed=rated_speed)
     engine = Engine(fleet, {rule: rules.load()[rule]} if isinstance(rule, str) else {"rule": rule})
+    return live(engine, fleet, steps, end=end)
+
+
+def live(engine: Engine, fleet: Fleet, steps: Sequence[Step], *, end: float | None = None) -> list[str]:
+    """Play a time line against the engine of a fleet, as `play` does."""
     found: list[Transition] = []
     second = 0.0
     for first, last, values in steps:
