@@ -14,6 +14,7 @@ from adapters.records_alarms import SqlAlarmReads
 from adapters.records_base import R, Record, as_record, capped, columns, count_of, of_firm, select_record
 from lift.alarm import Priority
 from lift.errors import NotFound
+from lift.incident import IncidentKind
 from lift.ports import FeedEvent, OutboxItem, Quarantined, Reads, User
 from lift.register import Building, Crew, Firm, Lift, Station
 from lift.ticket import FINAL, Answer, Callout, Clock, Stage, Ticket, TicketEvent
@@ -239,7 +240,8 @@ class SqlReads(SqlAlarmReads, Reads):
             ),
             "rescues": count_of(schema.tickets, schema.UNDER_WAY),
             "tickets_open": count_of(schema.tickets, schema.tickets.c.stage.in_(sorted(set(Stage) - FINAL))),
-            "incidents_open": count_of(schema.incidents, schema.OPEN),
+            # As in the figures of the alarm desk: what one lift's alarms have in common is no event of the city.
+            "incidents_open": count_of(schema.incidents, schema.OPEN & (schema.incidents.c.kind != IncidentKind.LIFT)),
             "callouts_waiting": count_of(schema.callouts, schema.callouts.c.answer == Answer.WAITING),
             "quarantined": count_of(schema.quarantine, schema.AWAITING),
             "notifications_unsent": count_of(schema.outbox, schema.UNSENT),
