@@ -19,7 +19,7 @@ from lift.ports import Records, Telemetry, Timepiece
 
 @dataclass(frozen=True, slots=True)
 class HealthCheck:
-    """How one part is; `detail` is read by people who are not signed in, so it names no secret."""
+    """How one part is; `detail` is read by those who see the whole city, so it may name lifts, and names no secret."""
 
     ok: bool
     detail: str = ""

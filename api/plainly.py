@@ -42,6 +42,10 @@ _MEANINGS: Final[Mapping[str, tuple[str, str]]] = {
         "old readings are not removed: nothing is lost, but the disk fills",
         "旧数据未清理：数据不会丢失，但磁盘会逐渐写满",
     ),
+    "heartbeat": (
+        "other processes do not hear how this one is, and will take it for dead",
+        "其他进程收不到本进程的状态，会判定其已停止",
+    ),
     "gateway report": (
         "the list of gateways is not kept up to date",
         "网关列表未更新",

@@ -41,6 +41,7 @@ from lift.errors import Invalid, Unavailable
 from lift.fleet import Fleet
 from lift.metrics import Metric, merged, metric
 from lift.ports import Records, Telemetry
+from runtime import heartbeat
 from runtime.alarm_figures import alarm_figures
 from runtime.alarm_path import AlarmPath
 from runtime.condition_path import ConditionPath
@@ -192,8 +193,17 @@ class Liftwatch:
             self._start_dispatch()
         if RoleName.INGEST in self.roles:
             self._start_ingest()
+        if self.roles & set(heartbeat.PART_OF):
+            self._run(Role("heartbeat", self._beat, pause_s=heartbeat.BEATS_EVERY_S))
         if RoleName.API in self.roles:
             self._start_api()
+
+    def _beat(self) -> None:
+        """Tell the other processes how this one is; each learns of the records by itself."""
+        checks = self._parts_here()
+        with self._records.write() as tx:
+            for role in self.roles & set(heartbeat.PART_OF):
+                heartbeat.beat(tx, role, self.clock.now(), checks)
 
     def _start_dispatch(self) -> None:
         outbox = Outbox(self._records, LogNotifier(), self.clock)
@@ -311,8 +321,22 @@ class Liftwatch:
         return replay(quarantine_id, telemetry=self._telemetry, records=self._records, clock=self.clock, fleet=fleet)
 
     def _health(self) -> Mapping[str, HealthCheck]:
-        checks = {"records": self._records_health()}
-        checks |= {role.name: HealthCheck(role.failing is None, role.failing or "") for role in self._threads}
+        """Say how everything is, here and in the processes that the pages of this one depend on."""
+        try:
+            with self._records.read() as records:
+                now = self.clock.now()
+                others = [heartbeat.heard(records, role, now) for role in heartbeat.PART_OF if role not in self.roles]
+        except Unavailable:
+            # The log has the reason, which may name hosts and accounts.
+            return {"records": HealthCheck(ok=False, detail="does not answer"), **self._parts_here()}
+        checks = {"records": HealthCheck(ok=True), **self._parts_here()}
+        for name, check in (told for one in others for told in one.items()):
+            if name not in checks or not check.ok:
+                checks[name] = check
+        return checks
+
+    def _parts_here(self) -> dict[str, HealthCheck]:
+        checks = {role.name: HealthCheck(role.failing is None, role.failing or "") for role in self._threads}
         if self.ingest is not None and self._alarm_path is not None:
             checks["broker"] = HealthCheck(self.ingest.connected, "" if self.ingest.connected else "not connected")
             checks["telemetry"] = HealthCheck(self.ingest.failing is None, self.ingest.failing or "")
@@ -325,15 +349,6 @@ class Liftwatch:
             limited = ", ".join(self.ingest.limited[:_NAMED_MAX])
             checks["gateways"] = HealthCheck(ok=True, detail=f"limited to their rate: {limited}" if limited else "")
         return checks
-
-    def _records_health(self) -> HealthCheck:
-        try:
-            with self._records.read() as records:
-                records.oldest_waiting()
-        except Unavailable:
-            # The log has the reason, which may name hosts and accounts.
-            return HealthCheck(ok=False, detail="does not answer")
-        return HealthCheck(ok=True)
 
     def _metrics(self) -> list[Metric]:
         with self._records.read() as records:
