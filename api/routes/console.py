@@ -31,6 +31,7 @@ def files() -> Mapping[str, bytes]:
 
 
 @router.get("", response_class=HTMLResponse)
+@router.get("/", response_class=HTMLResponse)
 def console() -> HTMLResponse:
     """Give the console's page."""
     return HTMLResponse(files()["index.html"], headers={"Content-Security-Policy": _POLICY})
