@@ -18,12 +18,12 @@ from rich.console import Console
 from rich.table import Table
 
 from alarms.condition.charts import CELLS, Charts
-from alarms.condition.monitor import ConditionMonitor
+from alarms.condition.monitor import ConditionMonitor, peers_of
 from alarms.condition.series import ALARM_SCORE, score_series
 from bench.load import SEED, city_of
 from lift.batch import Batch, Floats
 from lift.fleet import Fleet
-from runtime.evaluate_wear import MIDNIGHT, evaluate_wear, peers_of
+from runtime.evaluate_wear import MIDNIGHT, evaluate_wear
 from simulator import labelled_series
 from simulator.labelled_series import Labelled
 from simulator.trips_for_months import Months, MonthsPlan

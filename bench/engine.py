@@ -12,13 +12,13 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from alarms.condition.monitor import ConditionMonitor
+from alarms.condition.monitor import ConditionMonitor, peers_of
 from alarms.engine import Engine
 from alarms.rules import load as load_rules
 from bench.load import SECOND, SEED, city_of
 from lift.batch import Batch
 from lift.fleet import Fleet
-from runtime.evaluate_wear import MIDNIGHT, peers_of
+from runtime.evaluate_wear import MIDNIGHT
 from simulator.city import City
 from simulator.simulation import Simulation
 from simulator.trips_for_months import Months, MonthsPlan

@@ -25,7 +25,7 @@ from adapters.clock import SystemClock
 from adapters.notifier_log import LogNotifier
 from adapters.records_sql import SqlRecords
 from adapters.telemetry import telemetry_open
-from alarms.condition.monitor import ConditionMonitor
+from alarms.condition.monitor import ConditionMonitor, peers_of
 from alarms.desk import AlarmDesk
 from alarms.engine import Engine
 from alarms.rules import load as load_rules
@@ -45,7 +45,6 @@ from runtime import heartbeat
 from runtime.alarm_figures import alarm_figures
 from runtime.alarm_path import AlarmPath
 from runtime.condition_path import ConditionPath
-from runtime.evaluate_wear import peers_of
 from runtime.retention import Keep, Retention
 from runtime.settings import PREFIX, Settings
 from runtime.supervise import Role

@@ -9,10 +9,9 @@ from typing import Final
 import numpy as np
 
 from alarms.condition.features import CHANGED, NOVEL, RULES
-from alarms.condition.monitor import ConditionMonitor
+from alarms.condition.monitor import ConditionMonitor, peers_of
 from lift.alarm import Change, Transition
 from lift.fleet import Fleet
-from lift.register import Lift
 from simulator.city import City, build_city
 from simulator.trips_for_months import Months, MonthsPlan, WearCase
 
@@ -82,12 +81,6 @@ class WearScore:
             "false_a_thousand_lift_days": self.false_a_thousand(),
             "kinds": rows,
         }
-
-
-def peers_of(lifts: Sequence[Lift]) -> list[int]:
-    """Number the groups of lifts of one make and model."""
-    numbers: dict[tuple[str, str], int] = {}
-    return [numbers.setdefault((lift.make, lift.model), len(numbers)) for lift in lifts]
 
 
 def evaluate_wear(

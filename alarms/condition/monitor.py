@@ -31,6 +31,7 @@ from lift.alarm import Change, Transition
 from lift.batch import Batch, Ints, Mask
 from lift.errors import Invalid
 from lift.fleet import Fleet
+from lift.register import Lift
 from lift.repair import Repair
 
 DAY_US: Final = 86_400_000_000
@@ -298,6 +299,12 @@ class ConditionMonitor:
     def _name(self, groups: Sequence[Ints]) -> bytes:
         told = [feature.name for feature in ALL], _RULES, BASELINE_DAYS, SMOOTHING, LANDINGS, STEP, len(groups)
         return hashlib.blake2b("\n".join([repr(told), *self._fleet.codes]).encode(), digest_size=16).digest()
+
+
+def peers_of(lifts: Sequence[Lift]) -> list[int]:
+    """Number the groups of lifts of one make and model."""
+    numbers: dict[tuple[str, str], int] = {}
+    return [numbers.setdefault((lift.make, lift.model), len(numbers)) for lift in lifts]
 
 
 def _part(averages: NDArray[np.float32]) -> NDArray[np.float32]:

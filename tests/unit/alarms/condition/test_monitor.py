@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from alarms.condition.baselines import BASELINE_DAYS
 from alarms.condition.features import CHANGED, FEATURES, NOVEL, RULES
-from alarms.condition.monitor import DAY_US, ConditionMonitor
+from alarms.condition.monitor import DAY_US, ConditionMonitor, peers_of
 from alarms.condition.together import Together
 from lift.alarm import Change, Priority, Transition
 from lift.batch import Batch, concat
@@ -22,7 +22,7 @@ from lift.errors import Invalid
 from lift.fleet import Fleet
 from lift.repair import Repair
 from lift.trips import DOOR_CLOSING_TIME
-from runtime.evaluate_wear import ALL_OF_IT, MIDNIGHT, VARIANTS, evaluate_variants, peers_of
+from runtime.evaluate_wear import ALL_OF_IT, MIDNIGHT, VARIANTS, evaluate_variants
 from simulator.city import build_city
 from simulator.trips_for_months import Months, MonthsPlan
 from simulator.truth import WEAR
