@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -22,6 +22,7 @@ from lift.errors import Invalid, LiftError
 from runtime import settings as settings_module
 from runtime.clusters import clusters_command
 from runtime.evaluate_wear_command import evaluate_wear_command
+from runtime.progress import shown_progress
 from runtime.score import score_app
 from runtime.settings import PREFIX, Settings
 from runtime.version import VERSION
@@ -179,14 +180,14 @@ def simulate(
         fault_rate=fault_rate,
     )
     if out is not None:
-        with _progress("simulating") as progress:
+        with shown_progress("simulating") as progress:
             summary = simulator_run.simulate(out, plan, workers=workers, progress=progress)
         told = dataclasses.asdict(summary)
     else:
         from runtime.simulate import publish
 
         settings = settings_module.load(mqtt_url=mqtt)
-        with _stop_signals() as stop, _progress("publishing") as progress:
+        with _stop_signals() as stop, shown_progress("publishing") as progress:
             accepted, left = publish(settings, plan, pace=pace, stop=stop, progress=progress)
         told = {"readings": accepted, "without_receipt": left}
     typer.echo(json.dumps(told) if as_json else ", ".join(f"{name} {value:,}" for name, value in told.items()))
@@ -204,7 +205,7 @@ def simulate_year(
     from simulator import year
 
     plan = year.YearPlan(lifts=lifts, seed=seed, start=year.local_midnight(SystemClock().now()))
-    with _progress("a year") as progress:
+    with shown_progress("a year") as progress:
         records = year.simulate_year(out, plan, workers=workers, progress=progress)
     typer.echo(f"{records:,} records of truth in {out}; `liftwatch simulate report {out}` compares them with life")
 
@@ -216,7 +217,7 @@ def simulate_report(
     """Compare a simulated year with the published figures; writes report.html and report.json beside it."""
     from simulator.report import report
 
-    with _progress("reading") as progress:
+    with shown_progress("reading") as progress:
         result = report(folder, progress=progress)
     typer.echo((folder / "report.json").read_text() if as_json else result.text())
 
@@ -248,7 +249,7 @@ def evaluate_rules(
         line_rate=line_rate,
         scenario=scenario,
     )
-    with _progress("evaluating") as progress:
+    with shown_progress("evaluating") as progress:
         score = evaluate(plan, workers=workers, progress=progress)
     typer.echo(json.dumps(to_json(score, plan), ensure_ascii=False, indent=1) if as_json else text(score, plan))
 
@@ -369,18 +370,6 @@ def audit_verify(as_json: AsJson = False) -> None:
         typer.echo(f"{checked} tickets checked, {len(broken)} broken")
     if broken:
         raise typer.Exit(1)
-
-
-@contextmanager
-def _progress(what: str) -> Iterator[Callable[[float], None]]:
-    """Show a bar on standard error while a person waits; where that is no terminal, nothing."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, disable=not console.is_terminal, transient=True) as bar:
-        task = bar.add_task(what, total=1.0)
-        yield lambda part: bar.update(task, completed=part)
 
 
 @contextmanager

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from runtime.progress import shown_progress
+
 if TYPE_CHECKING:
     from runtime.evaluate_wear import WearScore
 
@@ -20,17 +22,13 @@ def evaluate_wear_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
     """Say how long before its fault wear is found in months of simulated trips, and how often in vain."""
-    from rich.console import Console
-    from rich.progress import Progress as Bar
-
     from runtime.evaluate_wear import ALL_OF_IT, MIDNIGHT, VARIANTS, evaluate_variants
     from simulator.trips_for_months import MonthsPlan
 
     plan = MonthsPlan(lifts=lifts, days=days, seed=seed, start=MIDNIGHT, wear=wear)
     variants = VARIANTS if compare else {ALL_OF_IT: VARIANTS[ALL_OF_IT]}
-    with Bar(console=Console(stderr=True), disable=as_json, transient=True) as bar:
-        task = bar.add_task("months of trips", total=1.0)
-        scores = evaluate_variants(plan, variants, progress=lambda part: bar.update(task, completed=part))
+    with shown_progress("months of trips") as progress:
+        scores = evaluate_variants(plan, variants, progress=progress)
     if as_json:
         told = {name: score.told() for name, score in scores.items()}
         typer.echo(json.dumps(told if compare else told[ALL_OF_IT]))
