@@ -68,7 +68,7 @@ class Phases:
         self.turned: Ints = np.zeros(shape, np.int64)
         self.due: Ints = np.full(lifts, FOREVER, np.int64)
         self.on_delay: Ints = np.array([delay_us(rule.on_delay_s) for rule in rules], np.int64)
-        self.off_delay: Ints = np.array([delay_us(rule.off_delay_s) for rule in rules], np.int64)
+        off_delay: Ints = np.array([delay_us(rule.off_delay_s) for rule in rules], np.int64)
         self.bridged: Ints = np.array([delay_us(rule.bridges_s) for rule in rules], np.int64)
         # How long before the end of its on-delay a lift must have been heard.
         self._heard: Ints = np.array(
@@ -80,7 +80,7 @@ class Phases:
         self._turns[:, [NORMAL, RAISED, LEAVING, LATCHED, WAVERING]] = PENDING, LEAVING, RAISED, LATCHED, PENDING
         self._turns[:, PENDING] = np.where(self.bridged > 0, WAVERING, NORMAL)
         self._waits: Ints = np.full((len(rules), WAVERING + 1), FOREVER, np.int64)
-        self._waits[:, [PENDING, LEAVING, WAVERING]] = np.stack([self.on_delay, self.off_delay, self.bridged], axis=1)
+        self._waits[:, [PENDING, LEAVING, WAVERING]] = np.stack([self.on_delay, off_delay, self.bridged], axis=1)
         # How many lifts are in another phase than NORMAL, a rule: most rules are at rest for most batches.
         self.active: list[int] = [0] * len(rules)
 
@@ -121,13 +121,9 @@ class Phases:
         """Work out when each rule of these lifts is next due [rules x lifts]; FOREVER where it waits for readings."""
         phase, turned = self.phase[:, lifts], self.turned[:, lifts]
         pending = np.maximum(self.onset[:, lifts] + self.on_delay[:, None], turned)
-        deadline = np.where(phase == PENDING, pending, FOREVER)
-        # Few rules have either, and few lifts are in them.
-        for other, delay in ((LEAVING, self.off_delay), (WAVERING, self.bridged)):
-            there = phase == other
-            if there.any():
-                deadline = np.where(there, turned + delay[:, None], deadline)
-        return deadline
+        return np.where(
+            phase == PENDING, pending, turned + np.take_along_axis(self._waits, phase.astype(np.intp), axis=1)
+        )
 
     def fire(self, lifts: Slots | _Positions, before: Ints | int, newest: Ints, *, speak: bool) -> list[Crossing]:
         """Let every deadline of these lifts fire that lies before a moment (one for all, or one a lift).
