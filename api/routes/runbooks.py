@@ -42,12 +42,7 @@ class RunbookOut(RunbookName):
 @router.get("")
 def runbook_names() -> RunbookNames:
     """List what the rules are called, in English and Chinese."""
-    return RunbookNames(
-        runbooks=[
-            RunbookName(rule=one.rule, en=one.name_en, zh=one.name_zh, condition=one.condition)
-            for one in runbooks().values()
-        ]
-    )
+    return RunbookNames(runbooks=[RunbookName(**_name(page)) for page in runbooks().values()])
 
 
 @router.get("/{rule}")
