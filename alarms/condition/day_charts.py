@@ -31,7 +31,7 @@ _BOTH: Final = np.array([feature.sides > 1 for feature in ALL])[None, :, None]
 _LEAST: Final = np.array([feature.least for feature in ALL], np.float32)[:, None]
 _FAST, _SLOW = (np.float32(2.0 / (span + 1.0)) for span in SPANS[:2].tolist())
 _STATISTICS: Final = 3
-# Of the largest surprise, the part that makes a feature worth naming.
+# Of the largest share in an alarm, the part that makes a feature worth naming.
 _NAMED: Final = 0.4
 
 
@@ -68,7 +68,7 @@ class DayCharts:
             return {}
         combined = np.sqrt((over * over).sum(axis=(0, 1)))
         near = self._novelty.once_an_excursion(self._novelty.calibrate(combined))
-        return {lift: _names(over[:, :, lift].max(axis=0)) for lift in np.flatnonzero(near >= 1.0).tolist()}
+        return {lift: worth_naming(over[:, :, lift].max(axis=0)) for lift in np.flatnonzero(near >= 1.0).tolist()}
 
     def over_at(self, quiet: float = DAYS.quiet) -> Mask:
         """Say where an excursion is over."""
@@ -102,7 +102,7 @@ class DayCharts:
         return out
 
 
-def _names(surprise: NDArray[Any]) -> list[int]:
-    """Give the features that surprise most, the first first."""
-    order = np.argsort(-surprise, kind="stable")
-    return [number for number in order.tolist() if surprise[number] >= _NAMED * surprise[order[0]]]
+def worth_naming(share: NDArray[Any]) -> list[int]:
+    """Give the features [features] that have the largest shares in an alarm, the first first."""
+    order = np.argsort(-share, kind="stable")
+    return [number for number in order.tolist() if share[number] >= _NAMED * share[order[0]]]

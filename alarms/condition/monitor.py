@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from alarms.condition import saved
 from alarms.condition.baselines import BASELINE_DAYS, DAYS_BEYOND, RETURNS_AT, SMOOTHING, Baselines, Followed
-from alarms.condition.day_charts import DayCharts
+from alarms.condition.day_charts import DayCharts, worth_naming
 from alarms.condition.day_sums import LANDINGS, STEP, DaySums
 from alarms.condition.features import ALL, CHANGED, NOVEL, POSITION, RULES
 from alarms.condition.together import Together
@@ -42,8 +42,6 @@ GRACE_US: Final = 2 * 3_600_000_000
 # Many small changes are worth a visit when the root of the sum of their squares, each in the smallest change that
 # alone is worth one, reaches this. Tuned.
 WORTH: Final = 0.7
-# Of the largest part of that sum, the part that makes a feature worth naming.
-_NAMED: Final = 0.4
 # Lifts whose adaptive charts are brought on together: few enough for a processor's cache.
 _TOGETHER: Final = 4_096
 _NEVER: Final = np.iinfo(np.int64).min
@@ -139,14 +137,13 @@ class ConditionMonitor:
     def _close(self, day: int) -> list[Transition]:
         parity, shape = day % 2, (len(ALL), len(self._fleet))
         well = np.empty(shape, np.bool_)
-        errors, strays, spread = (np.empty(shape, np.float32) for _ in range(3))
-        worth = np.zeros((_SINGLE, len(self._fleet)), np.float32)
+        errors, strays, spread, worth = (np.empty(shape, np.float32) for _ in range(4))
         told = np.zeros(len(self._fleet), np.bool_)
         # Feature by feature: the arrays of one fit into a processor's cache even for a megacity.
         for number in range(len(ALL)):
             one: Followed = self._baselines.follow(number, self._sums.mean(parity, number))
-            well[number], errors[number], strays[number], spread[number] = one.well, one.errors, one.strays, one.spread
-            np.maximum(worth[_RULE_OF[number]], one.worth, out=worth[_RULE_OF[number]])
+            well[number], errors[number], worth[number] = one.well, one.errors, one.worth
+            strays[number], spread[number] = one.strays, one.spread
             told |= one.told
         trips = self._sums.trips(parity)
         self._sums.clear(parity)
@@ -166,18 +163,17 @@ class ConditionMonitor:
         return self._tell(rule, evidence, well[mine].all(axis=0), at - DAYS_BEYOND * DAY_US, at)
 
     def _judge_together(self, worth: NDArray[np.float32], far: Mask, told: Mask, at: int) -> list[Transition]:
-        """Raise many small changes that together are worth a visit; they give way to an alarm of a single rule."""
-        whole = np.sqrt((worth * worth).sum(axis=0))
+        """Raise many small changes that together are worth a visit; they give way to an alarm of a single rule.
+
+        `worth` [features, lifts]: of the features of one rule, which say much the same, only the largest counts.
+        """
+        of_rules = np.stack([worth[rule == _RULE_OF].max(axis=0) for rule in range(_SINGLE)])
+        whole = np.sqrt((of_rules * of_rules).sum(axis=0))
         days = self._changed_days
         sick = far & (whole > WORTH)
         days[...] = np.where(told, np.where(sick, np.minimum(days + 1, DAYS_BEYOND), 0), days)
         raised = np.flatnonzero((days >= DAYS_BEYOND) & ~self._stands(len(_RULES)))
-        average = self._baselines.arrays()["average"]
-        evidence = {}
-        for lift in raised.tolist():
-            part = _part(average[:, lift])
-            order = np.argsort(-part, kind="stable")
-            evidence[lift] = [n for n in order.tolist() if part[n] >= _NAMED * part[order[0]]]
+        evidence = {lift: worth_naming(worth[:, lift]) for lift in raised.tolist()}
         well = (whole < RETURNS_AT * WORTH) | self._stands(_SINGLE)
         return self._tell(_CHANGED, evidence, well, at - DAYS_BEYOND * DAY_US, at)
 
@@ -305,12 +301,3 @@ def peers_of(lifts: Sequence[Lift]) -> list[int]:
     """Number the groups of lifts of one make and model."""
     numbers: dict[tuple[str, str], int] = {}
     return [numbers.setdefault((lift.make, lift.model), len(numbers)) for lift in lifts]
-
-
-def _part(averages: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Give the charts of one lift in the smallest changes worth a visit."""
-    part = [
-        max(abs(average) if feature.sides > 1 else average, 0.0) / feature.least
-        for feature, average in zip(ALL, averages.tolist(), strict=True)
-    ]
-    return np.array(part, np.float32)
