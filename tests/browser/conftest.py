@@ -10,10 +10,9 @@ import pytest
 from api.parts import HealthCheck
 from api.server import Server
 from dispatch.actor import Actor
-from lift.alarm import Alarm, Change, Priority, Transition
-from lift.codes import Code
+from lift.alarm import Alarm
 from tests.browser.chromium import Chromium, Page, chromium
-from tests.unit.api.world import EAST, PASSWORD, PEOPLE, SECOND, World
+from tests.unit.api.world import PASSWORD, PEOPLE, World
 
 
 @pytest.fixture(scope="session")
@@ -51,38 +50,6 @@ class Desk:
         page.run("document.querySelector('input[name=password]').focus()")
         page.write(PASSWORD)
         page.press("Enter")
-
-    def ring(
-        self,
-        rule: str,
-        priority: Priority,
-        lift: str = EAST,
-        *,
-        code: Code | None = None,
-        latching: bool = False,
-        confidence: float = 1.0,
-        evidence: tuple[str, ...] = (),
-    ) -> Alarm:
-        """Raise an alarm of a rule."""
-        world = self.world
-        world.clock.at += SECOND
-        raised = Transition(
-            change=Change.RAISED,
-            lift=lift,
-            rule=rule,
-            code=code,
-            priority=priority,
-            latching=latching,
-            onset=world.clock.now(),
-            at=world.clock.now(),
-            confidence=confidence,
-            evidence=evidence,
-        )
-        with world.records.write() as tx:
-            alarms = world.alarms.take(tx, [raised])
-            world.rescue.take(tx, [alarm for alarm in alarms if alarm.priority is Priority.EMERGENCY])
-        with world.records.read() as tx:
-            return tx.alarm(alarms[0].key)
 
     def alarm(self, key: str) -> Alarm:
         """Give an alarm as it is recorded."""

@@ -37,8 +37,12 @@ def test_a_dispatcher_takes_a_rescue_to_its_end_by_keyboard(desk: Desk) -> None:
     """A ticket comes in by itself; who, where, how sure and what to do can be read; each key moves it on."""
     page = desk.open("dispatcher")
     page.reads("Nobody waits for help.")
-    desk.ring(
-        TRAPPED, Priority.EMERGENCY, code=Code.ENTRAPMENT, confidence=0.7, evidence=("someone_in_a_standing_car",)
+    desk.world.alarm(
+        rule=TRAPPED,
+        priority=Priority.EMERGENCY,
+        code=Code.ENTRAPMENT,
+        confidence=0.7,
+        evidence=("someone_in_a_standing_car",),
     )
     page.reads("Entrapment", "How sure 70 %", place=".list")
     page.press("j")
@@ -68,7 +72,7 @@ def test_a_dispatcher_takes_a_rescue_to_its_end_by_keyboard(desk: Desk) -> None:
 
 def test_the_life_of_an_alarm(desk: Desk) -> None:
     """Acknowledge, shelve for a time with a reason, bring back, out of service and back; never an emergency."""
-    door = desk.ring("door_closing_fault", Priority.MEDIUM, code=Code.DOOR_CLOSING_FAULT)
+    door = desk.world.alarm(rule="door_closing_fault", priority=Priority.MEDIUM, code=Code.DOOR_CLOSING_FAULT)
     page = desk.open("dispatcher", "alarms")
     page.reads("Door closing fault", place=".list")
     page.press("j")
@@ -98,9 +102,9 @@ def test_the_life_of_an_alarm(desk: Desk) -> None:
 
 def test_alarms_are_found_by_what_they_are(desk: Desk) -> None:
     """Findings of condition monitoring stand apart from what rang; a restless alarm says that it chatters."""
-    desk.ring("door_closing_slower", Priority.LOW)
+    desk.world.alarm(rule="door_closing_slower", priority=Priority.LOW)
     for _ in range(3):
-        desk.world.back_to_normal(desk.ring("battery_low", Priority.LOW, WEST))
+        desk.world.back_to_normal(desk.world.alarm(WEST, rule="battery_low", priority=Priority.LOW))
     page = desk.open("dispatcher", "alarms")
     page.reads("Door closing slower", "Battery low", "chattering", place=".list")
     page.run("[...document.querySelectorAll('.tools button')].find(b => b.innerText === 'Wear').click()")
@@ -110,8 +114,8 @@ def test_alarms_are_found_by_what_they_are(desk: Desk) -> None:
 
 def test_what_is_repaired_is_reported_beside_its_alarm(desk: Desk) -> None:
     """A firm says what it has mended; only a finding of wear asks for it."""
-    door = desk.ring("door_closing_slower", Priority.LOW)
-    desk.ring("battery_low", Priority.LOW)
+    door = desk.world.alarm(rule="door_closing_slower", priority=Priority.LOW)
+    desk.world.alarm(rule="battery_low", priority=Priority.LOW)
     page = desk.open("east", "alarms")
     page.reads("Door closing slower", "Battery low", place=".list")
     page.run("[...document.querySelectorAll('.row')].find(row => row.innerText.includes('Door')).click()")
@@ -127,7 +131,7 @@ def test_what_is_repaired_is_reported_beside_its_alarm(desk: Desk) -> None:
 
 def test_an_emergency_offers_no_way_out_of_sight(desk: Desk) -> None:
     """Neither shelving nor taking out of service is offered for what finds people in danger."""
-    desk.ring(TRAPPED, Priority.EMERGENCY, code=Code.ENTRAPMENT)
+    desk.world.alarm(rule=TRAPPED, priority=Priority.EMERGENCY, code=Code.ENTRAPMENT)
     page = desk.open("dispatcher", "alarms")
     page.reads("EMERGENCY", place=".list")
     page.press("j")
@@ -137,7 +141,7 @@ def test_an_emergency_offers_no_way_out_of_sight(desk: Desk) -> None:
 
 def test_a_latched_alarm_is_reset(desk: Desk) -> None:
     """What is over and latched stays in sight until a person resets it."""
-    fast = desk.ring("overspeed", Priority.HIGH, latching=True)
+    fast = desk.world.alarm(rule="overspeed", priority=Priority.HIGH, latching=True)
     desk.world.back_to_normal(fast)
     page = desk.open("dispatcher", "alarms")
     page.reads("latched, unacknowledged", place=".list")
@@ -167,8 +171,8 @@ def test_a_refusal_is_said_in_the_form_and_nothing_written_is_lost(desk: Desk) -
 @pytest.mark.parametrize("name", ["east", "east-crew"])
 def test_a_firm_on_a_phone_sees_its_own(desk: Desk, name: str) -> None:
     """A firm's or crew's phone: their lift only, no button that would be refused, nothing wider than the screen."""
-    desk.ring("door_closing_fault", Priority.MEDIUM, WEST)
-    desk.ring(TRAPPED, Priority.EMERGENCY, code=Code.ENTRAPMENT)
+    desk.world.alarm(WEST, rule="door_closing_fault", priority=Priority.MEDIUM)
+    desk.world.alarm(rule=TRAPPED, priority=Priority.EMERGENCY, code=Code.ENTRAPMENT)
     page = desk.open(name, width=390, height=844)
     for screen in SCREENS:
         page.run(f"location.hash = '#/{screen}'")
@@ -183,8 +187,8 @@ def test_a_firm_on_a_phone_sees_its_own(desk: Desk, name: str) -> None:
 
 def test_an_inspector_reads_and_changes_nothing(desk: Desk) -> None:
     """A lift's history can be read; nothing is offered that an inspector may not do."""
-    alarm = desk.ring("door_closing_fault", Priority.MEDIUM)
-    desk.ring("mode_changed_43", Priority.JOURNAL, code=Code.INSPECTION)
+    alarm = desk.world.alarm(rule="door_closing_fault", priority=Priority.MEDIUM)
+    desk.world.alarm(rule="mode_changed_43", priority=Priority.JOURNAL, code=Code.INSPECTION)
     page = desk.open("inspector", f"lifts/{EAST}")
     page.reads("History", "Newest trips", "Door closing fault", "Register", "Mode changed: Inspection", place=".detail")
     page.run(f"location.hash = '#/alarms/{alarm.key}'")
@@ -194,7 +198,7 @@ def test_an_inspector_reads_and_changes_nothing(desk: Desk) -> None:
 
 def test_chinese_is_complete(desk: Desk) -> None:
     """In Chinese each screen says everything in Chinese; the key l goes to English and back."""
-    desk.ring(TRAPPED, Priority.EMERGENCY, code=Code.ENTRAPMENT)
+    desk.world.alarm(rule=TRAPPED, priority=Priority.EMERGENCY, code=Code.ENTRAPMENT)
     page = desk.open("dispatcher", language="zh-CN")
     for screen, words in zip(SCREENS, ("救援", "报警", "事件群", "停用", "报警绩效", "电梯"), strict=True):
         page.run(f"location.hash = '#/{screen}'")
@@ -272,7 +276,7 @@ def test_a_rescue_is_counted_while_old_ones_are_read(desk: Desk) -> None:
     page.reads("Nobody waits for help.")
     page.run("[...document.querySelectorAll('.tools button')].find(b => b.innerText === 'Closed').click()")
     page.until("document.querySelector('.tools button[aria-pressed=true]').innerText === 'Closed'")
-    desk.ring(TRAPPED, Priority.EMERGENCY, code=Code.ENTRAPMENT)
+    desk.world.alarm(rule=TRAPPED, priority=Priority.EMERGENCY, code=Code.ENTRAPMENT)
     page.until("document.title.startsWith('(1)')")
 
 
@@ -282,7 +286,7 @@ def test_a_clock_that_is_set_right_hides_nothing(desk: Desk) -> None:
     page.reads("Nobody waits for help.")
     page.until(HELLO_HEARD)
     page.run("{ const real = Date.now; globalThis.real = real; Date.now = () => real() - 3600e3; }")
-    desk.ring(TRAPPED, Priority.EMERGENCY, code=Code.ENTRAPMENT)
+    desk.world.alarm(rule=TRAPPED, priority=Priority.EMERGENCY, code=Code.ENTRAPMENT)
     page.reads("Entrapment", place=".list")
     wrong = (
         "import('/console/server.js').then(async server => { await server.get('me'); return server.now() - real(); })"
@@ -306,7 +310,7 @@ def test_what_did_not_come_is_asked_for_again(desk: Desk) -> None:
             return Promise.reject(new TypeError('no line'));
         };
     }""")
-    desk.ring(TRAPPED, Priority.EMERGENCY, code=Code.ENTRAPMENT)
+    desk.world.alarm(rule=TRAPPED, priority=Priority.EMERGENCY, code=Code.ENTRAPMENT)
     page.until("failed")
     page.run("new Promise(done => setTimeout(done, 1500))")
     page.run("{ broken = false; }")

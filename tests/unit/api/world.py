@@ -100,24 +100,29 @@ class World:
         self,
         lift: str = EAST,
         *,
-        code: Code = Code.ENTRAPMENT,
+        code: Code | None = None,
         priority: Priority = Priority.EMERGENCY,
         latching: bool = False,
         confidence: float = 1.0,
+        evidence: tuple[str, ...] = (),
         rule: str = "",
     ) -> Alarm:
-        """Raise an alarm, and with an emergency a rescue, as the engine or the condition monitor would."""
+        """Raise an alarm, and with an emergency a rescue, as the engine or the condition monitor would.
+
+        Without a rule or code it is an entrapment.
+        """
         self.clock.at += SECOND
         raised = Transition(
             change=Change.RAISED,
             lift=lift,
             rule=rule or f"rule_{next(self._numbers)}",
-            code=None if rule else code,
+            code=code if code or rule else Code.ENTRAPMENT,
             priority=priority,
             latching=latching,
             onset=self.clock.now() - 30 * SECOND,
             at=self.clock.now(),
             confidence=confidence,
+            evidence=evidence,
         )
         with self.records.write() as tx:
             alarms = self.alarms.take(tx, [raised])
